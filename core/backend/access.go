@@ -1,0 +1,65 @@
+package backend
+
+import "github.com/sutazai/sutazai/core"
+
+// access says who may call a route and how large and how long a call may be.
+type access struct {
+	public bool         // anybody
+	any    []core.Scope // those with one of these; none = any valid credential
+	upload bool         // the body may be as large as Config.MaxUpload, not only Config.MaxBody
+	small  bool         // the body is read from strangers: at most 16 KiB
+	stream bool         // no time limit as a whole
+}
+
+// accessTable is the one list of routes and rights. A route that is not in it cannot be registered, and a test holds
+// the routes of the live router against a reviewed list.
+func accessTable(c Config) map[string]access {
+	var (
+		read    = []core.Scope{core.ScopeRead}
+		run     = []core.Scope{core.ScopeRun}
+		approve = []core.Scope{core.ScopeApprove}
+		admin   = []core.Scope{core.ScopeAdmin}
+	)
+	return map[string]access{
+		"POST /api/v1/runs":               {any: run, upload: true},
+		"GET /api/v1/runs":                {any: read},
+		"GET /api/v1/runs/{id}":           {any: read},
+		"GET /api/v1/runs/{id}/steps":     {any: read},
+		"GET /api/v1/runs/{id}/messages":  {any: read},
+		"GET /api/v1/runs/{id}/events":    {any: read, stream: true},
+		"POST /api/v1/runs/{id}/cancel":   {any: run},
+		"POST /api/v1/runs/{id}/resume":   {any: run},
+		"POST /api/v1/runs/{id}/messages": {any: run},
+		"GET /api/v1/approvals":           {any: []core.Scope{core.ScopeRead, core.ScopeApprove}},
+		"GET /api/v1/approvals/{id}":      {any: []core.Scope{core.ScopeRead, core.ScopeApprove}},
+		"POST /api/v1/approvals/{id}":     {any: approve},
+		"GET /api/v1/agents":              {any: read},
+		"GET /api/v1/agents/{name}":       {any: read},
+		"GET /api/v1/services":            {any: read},
+		"GET /api/v1/models":              {any: read},
+		"GET /api/v1/overview":            {any: read},
+		"GET /api/v1/keys":                {any: admin},
+		"POST /api/v1/keys":               {any: admin},
+		"GET /api/v1/keys/{id}":           {any: admin},
+		"DELETE /api/v1/keys/{id}":        {any: admin},
+		"GET /api/v1/audit":               {any: admin},
+		"GET /api/v1/me":                  {},
+		"GET /api/v1/setup":               {public: true},
+		"POST /api/v1/setup":              {public: true, small: true},
+		"POST /api/v1/session":            {public: true, small: true},
+		"DELETE /api/v1/session":          {},
+		"GET /api/openapi.json":           {public: true},
+		"GET /api/docs":                   {public: true},
+		"GET /healthz":                    {public: true},
+		"GET /readyz":                     {public: true},
+		"GET /metrics":                    {public: c.OpenMetrics, any: read},
+		"/api/":                           {public: true}, // 404 and 405
+		"/":                               {public: true}, // the console's files
+
+		// OpenAI's dialect.
+		"POST /v1/chat/completions": {any: run, upload: true, stream: true},
+		"GET /v1/models":            {any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"GET /v1/models/{model...}": {any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"/v1/":                      {public: true}, // 404
+	}
+}

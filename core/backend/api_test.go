@@ -1,0 +1,164 @@
+package backend_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+func TestTheAPI(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	problem := map[string]string{"Content-Type": "application/problem+json"}
+	b.check(t, []scenario{
+		{name: "start a run", method: "POST", url: "/api/v1/runs", key: "run", status: 201,
+			body:   `{"agent":"assistant","input":"hello","metadata":{"a":"b"},"limits":{"cost_usd":0.5,"time":"90s"},"files":[{"name":"a.txt","content_base64":"aGk="}]}`,
+			has:    []string{`"id":"run-1"`, `"status":"queued"`, `"metadata":{}`, `"cost_usd":0.5`, `"time":"1m30s"`, `"usage":{"input_tokens":0,"output_tokens":0,"cost_usd":0}`, `"error":null`},
+			header: map[string]string{"Location": "/api/v1/runs/run-1", "Content-Type": "application/json"}},
+		{name: "start with an idempotency key", method: "POST", url: "/api/v1/runs", key: "run", status: 201, body: `{"agent":"assistant","input":"once"}`, headers: map[string]string{"Idempotency-Key": "k1"}},
+		{name: "the same again", method: "POST", url: "/api/v1/runs", key: "run", status: 200, body: `{"agent":"assistant","input":"once"}`, headers: map[string]string{"Idempotency-Key": "k1"}, has: []string{`"id":"run-1"`}},
+		{name: "the same key for another body", method: "POST", url: "/api/v1/runs", key: "run", status: 409, body: `{"agent":"assistant","input":"twice"}`, headers: map[string]string{"Idempotency-Key": "k1"}, has: []string{`"code":"conflict"`}},
+		{name: "missing fields", method: "POST", url: "/api/v1/runs", key: "run", status: 422, body: `{}`, header: problem,
+			has: []string{`"code":"invalid"`, `"field":"agent"`, `"field":"input"`, `"type":"/api/docs#error-invalid"`, `"status":422`}},
+		{name: "unknown field", method: "POST", url: "/api/v1/runs", key: "run", status: 422, body: `{"agent":"a","input":"b","inptu":"SECRET-CANARY"}`, has: []string{"inptu"}, hasNot: []string{"SECRET-CANARY"}},
+		{name: "wrong types", method: "POST", url: "/api/v1/runs", key: "run", status: 422, body: `{"agent":1,"input":null}`, has: []string{`"field":"agent"`, `"field":"input"`}},
+		{name: "body null", method: "POST", url: "/api/v1/runs", key: "run", status: 422, body: `null`, header: problem},
+		{name: "body list", method: "POST", url: "/api/v1/runs", key: "run", status: 422, body: `[]`},
+		{name: "no body", method: "POST", url: "/api/v1/runs", key: "run", status: 400, header: problem},
+		{name: "broken JSON", method: "POST", url: "/api/v1/runs", key: "run", status: 400, body: `{"agent":`, header: problem, has: []string{`"code":"invalid"`}},
+		{name: "broken base64", method: "POST", url: "/api/v1/runs", key: "run", status: 422, body: `{"agent":"a","input":"b","files":[{"name":"x","content_base64":"***"}]}`},
+		{name: "negative limit", method: "POST", url: "/api/v1/runs", key: "run", status: 422, body: `{"agent":"a","input":"b","limits":{"steps":-1}}`, has: []string{`"field":"limits"`}},
+		{name: "not JSON", method: "POST", url: "/api/v1/runs", key: "run", status: 415, body: `a=b`, headers: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, header: problem},
+		{name: "list of runs", url: "/api/v1/runs?status=succeeded&limit=5", key: "read", status: 200, has: []string{`"items":[{`, `"next":""`, `"cost_usd":0.0015`}, hasNot: []string{`"metadata":null`}},
+		{name: "empty list", url: "/api/v1/runs?status=failed", key: "read", status: 200, has: []string{`"items":[]`}},
+		{name: "unknown status", url: "/api/v1/runs?status=done", key: "read", status: 422, header: problem, has: []string{`"field":"status"`}},
+		{name: "unknown query", url: "/api/v1/runs?stauts=failed", key: "read", status: 422, has: []string{"stauts"}},
+		{name: "limit too large", url: "/api/v1/runs?limit=100000", key: "read", status: 422},
+		{name: "a run", url: "/api/v1/runs/r1", key: "read", status: 200, has: []string{`"output":"done"`, `"metadata":{}`}},
+		{name: "no such run", url: "/api/v1/runs/nope", key: "read", status: 404, header: problem, has: []string{`"code":"not_found"`, `"errors":[]`}},
+		{name: "steps", url: "/api/v1/runs/r1/steps", key: "read", status: 200, has: []string{`"attempts":[]`, `"id":"r1:0"`}},
+		{name: "messages", url: "/api/v1/runs/r1/messages", key: "read", status: 200, has: []string{`"items":[]`}},
+		{name: "cancel", method: "POST", url: "/api/v1/runs/r1/cancel", key: "run", status: 200},
+		{name: "resume", method: "POST", url: "/api/v1/runs/r1/resume", key: "run", status: 200},
+		{name: "message", method: "POST", url: "/api/v1/runs/r1/messages", key: "run", status: 200, body: `{"text":"go on"}`},
+		{name: "empty message", method: "POST", url: "/api/v1/runs/r1/messages", key: "run", status: 422, body: `{"text":""}`},
+		{name: "approvals", url: "/api/v1/approvals?status=pending", key: "read", status: 200, has: []string{`"arguments":{}`}},
+		{name: "an approval", url: "/api/v1/approvals/a1", key: "read", status: 200, has: []string{`"tool":"pay"`}},
+		{name: "approve", method: "POST", url: "/api/v1/approvals/a1", key: "approve", status: 200, body: `{"decision":"approve","comment":"fine"}`},
+		{name: "edit", method: "POST", url: "/api/v1/approvals/a1", key: "approve", status: 200, body: `{"decision":"edit","arguments":{"amount":1}}`},
+		{name: "edit without arguments", method: "POST", url: "/api/v1/approvals/a1", key: "approve", status: 422, body: `{"decision":"edit"}`, has: []string{`"field":"arguments"`}},
+		{name: "edit with a list", method: "POST", url: "/api/v1/approvals/a1", key: "approve", status: 422, body: `{"decision":"edit","arguments":[1]}`},
+		{name: "unknown decision", method: "POST", url: "/api/v1/approvals/a1", key: "approve", status: 422, body: `{"decision":"maybe"}`, has: []string{`"field":"decision"`}},
+		{name: "decided already", method: "POST", url: "/api/v1/approvals/a2", key: "approve", status: 409, body: `{"decision":"deny"}`},
+		{name: "agents", url: "/api/v1/agents", key: "read", status: 200, has: []string{`"active":2`, `"tools":[]`, `"agents":[]`, `"errors":[]`}},
+		{name: "an agent", url: "/api/v1/agents/assistant", key: "read", status: 200, has: []string{`"active":2`}},
+		{name: "no such agent", url: "/api/v1/agents/nobody", key: "read", status: 404},
+		{name: "services", url: "/api/v1/services", key: "read", status: 200, has: []string{`"state":"healthy"`}},
+		{name: "models", url: "/api/v1/models", key: "read", status: 200, has: []string{`"id":"local/tiny"`}},
+		{name: "overview", url: "/api/v1/overview", key: "read", status: 200, has: []string{`"runs_24h":6`, `"failed_24h":1`, `"active":2`, `"waiting_approvals":2`, "1 run failed"}},
+		{name: "me", url: "/api/v1/me", key: "run", status: 200, has: []string{`"kind":"key"`, `"scopes":["run"]`}},
+		{name: "keys", url: "/api/v1/keys", key: "admin", status: 200, has: []string{`"prefix":"sk-sutazai-`}, hasNot: []string{"hash"}},
+		{name: "make a key", method: "POST", url: "/api/v1/keys", key: "admin", status: 201, body: `{"name":"ci"}`, has: []string{`"secret":"sk-sutazai-`, `"scopes":["read","run"]`}},
+		{name: "make a key with a wrong scope", method: "POST", url: "/api/v1/keys", key: "admin", status: 422, body: `{"name":"ci","scopes":["root"]}`},
+		{name: "revoke no key", method: "DELETE", url: "/api/v1/keys/none", key: "admin", status: 404},
+		{name: "audit", url: "/api/v1/audit?limit=10", key: "admin", status: 200, has: []string{`"items":[`}},
+		{name: "wrong method", method: "PUT", url: "/api/v1/runs/r1", key: "admin", status: 405, header: map[string]string{"Allow": "GET", "Content-Type": "application/problem+json"}},
+		{name: "no such call", url: "/api/v1/nothing", key: "admin", status: 404, header: problem},
+		{name: "no such call in the other dialect", url: "/v1/nothing", key: "admin", status: 404, has: []string{`{"error":{`, `"unknown_url"`}},
+		{name: "path tricks", url: "/api/v1/runs/..%2f..%2fetc", key: "read", status: 404, header: problem},
+		{name: "healthy", url: "/healthz", status: 200, has: []string{"ok"}},
+		{name: "ready", url: "/readyz", status: 200, has: []string{"ready"}},
+		{name: "ready in detail", url: "/readyz?verbose", key: "read", status: 200, has: []string{`"ready":true`, `"name":"database"`}},
+		{name: "ready in detail for a stranger", url: "/readyz?verbose", status: 401, hasNot: []string{"database"}},
+		{name: "metrics", url: "/metrics", key: "read", status: 200, has: []string{`sutazai_http_requests_total{method="POST",route="POST /api/v1/runs",status="201"}`}},
+		{name: "metrics for a stranger", url: "/metrics", status: 401},
+		{name: "description", url: "/api/openapi.json", status: 200, has: []string{`"openapi":"3.1.0"`, `"cost_usd"`}, hasNot: []string{"ErrorModel"}},
+		{name: "reference", url: "/api/docs", status: 200, has: []string{"Start a run", `id="error-storage_full"`}, hasNot: []string{"<script", "http://", "https://"}},
+		{name: "console", url: "/runs/abc", status: 200, has: []string{"console "}},
+	})
+	if got := b.ports.started[0]; got.Files[0].Name != "a.txt" || string(got.Files[0].Content) != "hi" || !strings.HasPrefix(got.Actor, "key:") || got.Limits.CostMicroUSD != 500_000 {
+		t.Errorf("started %+v", got)
+	}
+	if len(b.ports.verdicts) != 2 || string(b.ports.verdicts[1].Arguments) != `{"amount":1}` {
+		t.Errorf("verdicts %+v", b.ports.verdicts)
+	}
+	for _, want := range []string{"run.cancel ok", "run.resume ok", "approval.decide ok", "approval.decide error", "key.create ok", "key.revoke error"} {
+		if !strings.Contains(strings.Join(b.audit.actions(), "\n"), want) {
+			t.Errorf("%q was not audited: %v", want, b.audit.actions())
+		}
+	}
+}
+
+func TestEveryErrorCodeHasAStatus(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want := map[core.Code]int{
+		core.CodeInvalid: 422, core.CodeNotFound: 404, core.CodeConflict: 409, core.CodeUnauthorized: 401, core.CodeForbidden: 403,
+		core.CodeLimit: 422, core.CodeRateLimited: 429, core.CodeUnavailable: 503, core.CodeTimeout: 504, core.CodeCancelled: 409,
+		core.CodeTooLarge: 413, core.CodeStorageFull: 507, core.CodeRefused: 422, core.CodeContextFull: 422, core.CodeInternal: 500,
+	}
+	codes := codesOfCore(t)
+	if len(codes) != len(want) {
+		t.Errorf("core has %d codes, this test knows %d", len(codes), len(want))
+	}
+	for _, c := range codes {
+		b.ports.err = core.Wrap(c, errors.New("CAUSE-CANARY"), "a message for people")
+		w := b.do(t, scenario{url: "/api/v1/runs/r1", key: "read"})
+		if w.Code != want[c] || !strings.Contains(w.Body.String(), `"code":"`+string(c)+`"`) || strings.Contains(w.Body.String(), "CANARY") {
+			t.Errorf("%s: %d %s", c, w.Code, w.Body)
+		}
+		w = b.do(t, scenario{method: "POST", url: "/v1/chat/completions", key: "run", body: `{"model":"agent/assistant","messages":[{"role":"user","content":"x"}]}`})
+		if w.Code < 400 || (c != core.CodeInternal && w.Code == 500) || strings.Contains(w.Body.String(), "CANARY") {
+			t.Errorf("%s in OpenAI's dialect: %d %s", c, w.Code, w.Body)
+		}
+	}
+	b.ports.err = errors.New("sql: SELECT secret FROM CAUSE-CANARY")
+	w := b.do(t, scenario{url: "/api/v1/runs/r1", key: "read"})
+	if w.Code != 500 || strings.Contains(w.Body.String(), "CANARY") {
+		t.Errorf("unknown error: %d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(b.log.String(), "CAUSE-CANARY") {
+		t.Error("the cause is not in the log")
+	}
+}
+
+func TestAPanicIsAnErrorAndIsLogged(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *options) {
+		o.console = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("PANIC-CANARY") })
+	})
+	b.check(t, []scenario{{name: "panic", url: "/", status: 500, hasNot: []string{"PANIC-CANARY"}, has: []string{`"code":"internal"`}}})
+	if !strings.Contains(b.log.String(), "PANIC-CANARY") {
+		t.Error("the panic is not in the log")
+	}
+}
+
+func TestNotReady(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *options) { o.config.OpenMetrics = true })
+	b.ports.ready = core.Wrap(core.CodeUnavailable, errors.New("CAUSE-CANARY"), "the database does not answer")
+	b.ports.services = nil
+	b.check(t, []scenario{
+		{name: "plain", url: "/readyz", status: 503, has: []string{"not ready"}, hasNot: []string{"database"}},
+		{name: "verbose", url: "/readyz?verbose", status: 503, has: []string{`"ready":false`, "the database does not answer", `"services":[]`}, hasNot: []string{"CANARY"}},
+		{name: "live", url: "/healthz", status: 200},
+		{name: "open metrics", url: "/metrics", status: 200, has: []string{"sutazai_http_requests_in_flight"}},
+	})
+}
+
+func TestTheOverviewNamesWhatNeedsAttention(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.ports.services = []core.Service{{Name: "local model", State: core.ServiceDown, Detail: "exited"}, {Name: "database", State: core.ServiceHealthy}}
+	b.ports.agents = append(b.ports.agents, core.AgentStatus{Agent: core.Agent{Name: "broken"}, Errors: []string{"agents/broken.md:7: unknown tool"}})
+	b.ports.runs["w"] = core.Run{ID: "w", Status: core.RunWaiting, WaitReason: core.WaitModel, WaitDetail: "local/tiny"}
+	w := b.do(t, scenario{url: "/api/v1/overview", key: "read"})
+	for _, want := range []string{"local model is down", "agents/broken.md:7", "1 run waits for a model", "clerk asks to call pay"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%q is not in %s", want, w.Body)
+		}
+	}
+}

@@ -1,0 +1,356 @@
+package backend_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/core/backend/openai"
+	"github.com/sutazai/sutazai/internal/audit"
+	"github.com/sutazai/sutazai/internal/auth"
+	"github.com/sutazai/sutazai/internal/auth/authtest"
+	"github.com/sutazai/sutazai/internal/ratelimit"
+)
+
+// ports is every port in memory. Its fields may be set before the handler is used.
+type ports struct {
+	mu        sync.Mutex
+	runs      map[string]core.Run
+	started   []core.StartRun
+	verdicts  []core.Verdict
+	approvals []core.Approval
+	events    func(ctx context.Context, run string, after int64) iter.Seq2[core.Event, error]
+	chat      func(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error)
+	services  []core.Service
+	agents    []core.AgentStatus
+	ready     error
+	err       error // of every call of Runs, where set
+}
+
+func (p *ports) Start(_ context.Context, r core.StartRun) (core.Run, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return core.Run{}, false, p.err
+	}
+	for _, old := range p.started {
+		if r.IdempotencyKey != "" && old.IdempotencyKey == r.IdempotencyKey {
+			if old.Input != r.Input {
+				return core.Run{}, false, core.Errorf(core.CodeConflict, "the Idempotency-Key was used for another request")
+			}
+			return p.runs["run-1"], true, nil
+		}
+	}
+	p.started = append(p.started, r)
+	run := core.Run{ID: "run-1", Agent: r.Agent, Status: core.RunQueued, Input: r.Input, CreatedBy: r.Actor, Limits: r.Limits}
+	p.runs[run.ID] = run
+	return run, false, nil
+}
+
+func (p *ports) Run(_ context.Context, id string) (core.Run, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return core.Run{}, p.err
+	}
+	r, ok := p.runs[id]
+	if !ok {
+		return r, core.Errorf(core.CodeNotFound, "there is no run %s", id)
+	}
+	return r, nil
+}
+
+func (p *ports) Runs(_ context.Context, f core.RunFilter) ([]core.Run, string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []core.Run
+	for _, r := range p.runs {
+		if f.Status == "" || f.Status == r.Status {
+			out = append(out, r)
+		}
+	}
+	return out, "", p.err
+}
+
+func (p *ports) Steps(ctx context.Context, run string) ([]core.Step, error) {
+	if _, err := p.Run(ctx, run); err != nil {
+		return nil, err
+	}
+	return []core.Step{{ID: run + ":0", Run: run, Kind: core.StepModel}}, nil
+}
+
+func (p *ports) Messages(ctx context.Context, run string) ([]core.Message, error) {
+	_, err := p.Run(ctx, run)
+	return nil, err
+}
+
+func (p *ports) Events(ctx context.Context, run string, after int64) iter.Seq2[core.Event, error] {
+	return p.events(ctx, run, after)
+}
+
+func (p *ports) Cancel(ctx context.Context, id, _ string) (core.Run, error) { return p.Run(ctx, id) }
+func (p *ports) Resume(ctx context.Context, id, _ string) (core.Run, error) { return p.Run(ctx, id) }
+func (p *ports) Message(ctx context.Context, id, _, _ string) (core.Run, error) {
+	return p.Run(ctx, id)
+}
+
+func (p *ports) Approvals(_ context.Context, _ core.ApprovalStatus, _ string) ([]core.Approval, error) {
+	return p.approvals, p.err
+}
+
+func (p *ports) Approval(_ context.Context, id string) (core.Approval, error) {
+	for _, a := range p.approvals {
+		if a.ID == id {
+			return a, nil
+		}
+	}
+	return core.Approval{}, core.Errorf(core.CodeNotFound, "there is no approval %s", id)
+}
+
+func (p *ports) Decide(ctx context.Context, id string, v core.Verdict) (core.Approval, error) {
+	a, err := p.Approval(ctx, id)
+	if err == nil && a.Status != core.ApprovalPending {
+		err = core.Errorf(core.CodeConflict, "it was decided already")
+	}
+	if err == nil {
+		p.verdicts = append(p.verdicts, v)
+	}
+	return a, err
+}
+
+func (p *ports) ActiveByAgent(context.Context) (map[string]int, error) {
+	return map[string]int{"assistant": 2}, p.err
+}
+
+func (p *ports) CountSince(context.Context, time.Time) (map[core.RunStatus]int, error) {
+	return map[core.RunStatus]int{core.RunSucceeded: 5, core.RunFailed: 1}, nil
+}
+
+func (p *ports) Agent(name string) (core.Agent, error) {
+	for _, a := range p.agents {
+		if a.Agent.Name == name {
+			return a.Agent, nil
+		}
+	}
+	return core.Agent{}, core.Errorf(core.CodeNotFound, "there is no agent %q", name)
+}
+
+func (p *ports) List() []core.AgentStatus { return p.agents }
+
+func (p *ports) Models(context.Context) ([]core.Model, error) {
+	return []core.Model{{ID: "local/tiny", Provider: "local", Kind: "local"}}, nil
+}
+
+func (p *ports) Check(name string) error {
+	if name != "local/tiny" {
+		return core.Errorf(core.CodeInvalid, "unknown model %q (did you mean \"local/tiny\"?)", name)
+	}
+	return nil
+}
+
+func (p *ports) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
+	return p.chat(ctx, req, onDelta)
+}
+
+func (p *ports) Services(context.Context) []core.Service { return p.services }
+func (p *ports) Ready(context.Context) error             { return p.ready }
+
+// auditStore keeps events in memory.
+type auditStore struct {
+	mu     sync.Mutex
+	events []core.AuditEvent
+}
+
+func (s *auditStore) Append(_ context.Context, e core.AuditEvent) (core.AuditEvent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.ID = int64(len(s.events) + 1)
+	s.events = append(s.events, e)
+	return e, nil
+}
+
+func (s *auditStore) List(context.Context, core.AuditFilter) ([]core.AuditEvent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]core.AuditEvent{}, s.events...), nil
+}
+
+func (s *auditStore) actions() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.events {
+		out = append(out, e.Action+" "+e.Result)
+	}
+	return out
+}
+
+// testBundle is the whole handler over ports in memory.
+type testBundle struct {
+	ports   *ports
+	auth    *auth.Service
+	audit   *auditStore
+	log     *lockedBuffer
+	metrics *prometheus.Registry
+	handler http.Handler
+	keys    map[string]string // scope -> secret of a key with that scope alone
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+type options struct {
+	config  backend.Config
+	rates   ratelimit.Rates
+	noAuth  bool
+	console http.Handler
+}
+
+func setup(t *testing.T, change ...func(*options)) *testBundle {
+	t.Helper()
+	o := options{
+		config: backend.Config{Version: "test"},
+		rates:  ratelimit.Rates{Login: ratelimit.Rate{PerSecond: 1000, Burst: 1000}},
+		console: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "console "+backend.Nonce(r))
+		}),
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	b := &testBundle{
+		ports: &ports{
+			runs: map[string]core.Run{
+				"r1": {ID: "r1", Agent: "assistant", Status: core.RunSucceeded, Output: "done", Usage: core.Usage{InputTokens: 3, OutputTokens: 4, CostMicroUSD: 1500}},
+			},
+			approvals: []core.Approval{
+				{ID: "a1", Run: "r1", Tool: "pay", Agent: "clerk", Status: core.ApprovalPending, Reason: core.ReasonPolicy},
+				{ID: "a2", Run: "r1", Tool: "pay", Agent: "clerk", Status: core.ApprovalDenied},
+			},
+			services: []core.Service{{Name: "database", State: core.ServiceHealthy}},
+			agents:   []core.AgentStatus{{Agent: core.Agent{Name: "assistant", Version: "abc"}}},
+			events: func(context.Context, string, int64) iter.Seq2[core.Event, error] {
+				return func(func(core.Event, error) bool) {}
+			},
+			chat: func(context.Context, core.ModelRequest, func(core.Delta)) (core.ModelResponse, error) {
+				return core.ModelResponse{}, core.Errorf(core.CodeUnavailable, "no model in this test")
+			},
+		},
+		audit: &auditStore{}, log: &lockedBuffer{}, metrics: prometheus.NewRegistry(), keys: map[string]string{},
+	}
+	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	mem := authtest.NewMemory()
+	b.auth = auth.New(mem.Keys(), mem.Users(), mem.Sessions(), auth.Options{NoAuth: o.noAuth, Logger: log})
+	for _, sc := range []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove, core.ScopeAdmin} {
+		_, secret, err := b.auth.CreateKey(t.Context(), string(sc), []core.Scope{sc}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.keys[string(sc)] = secret
+	}
+	h, err := backend.New(backend.Deps{
+		Runs: b.ports, RunCounts: b.ports, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth,
+		Audit: audit.New(b.audit, log, nil), Limits: ratelimit.NewLimits(o.rates, nil), Metrics: b.metrics,
+		Console: o.console, Logger: log,
+		Routes: openai.Routes(openai.Deps{Runs: b.ports, Agents: b.ports, Models: b.ports, Logger: log,
+			PublicURL: func() string { return "http://localhost:8080" }}),
+	}, o.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.handler = h
+	return b
+}
+
+// scenario is a request and what must and must not be in its answer.
+type scenario struct {
+	name    string
+	method  string
+	url     string
+	key     string // scope of the key that is sent; "" = none
+	body    string
+	headers map[string]string
+	status  int
+	has     []string
+	hasNot  []string
+	header  map[string]string // of the answer; "" = must be missing
+}
+
+func (b *testBundle) do(t *testing.T, s scenario) *httptest.ResponseRecorder {
+	t.Helper()
+	if s.method == "" {
+		s.method = http.MethodGet
+	}
+	r := httptest.NewRequestWithContext(t.Context(), s.method, s.url, strings.NewReader(s.body))
+	r.Host = "localhost:8080"
+	r.RemoteAddr = "127.0.0.1:4000"
+	if s.body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if s.key != "" {
+		r.Header.Set("Authorization", "Bearer "+b.keys[s.key])
+	}
+	for k, v := range s.headers {
+		if k == "Host" {
+			r.Host = v
+			continue
+		}
+		r.Header.Set(k, v)
+	}
+	w := httptest.NewRecorder()
+	b.handler.ServeHTTP(w, r)
+	return w
+}
+
+func (b *testBundle) check(t *testing.T, scenarios []scenario) {
+	t.Helper()
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			w := b.do(t, s)
+			body := w.Body.String()
+			if w.Code != s.status {
+				t.Errorf("status %d, want %d: %s", w.Code, s.status, body)
+			}
+			for _, want := range s.has {
+				if !strings.Contains(body, want) {
+					t.Errorf("%q is not in %s", want, body)
+				}
+			}
+			for _, not := range append(s.hasNot, "goroutine ", "core.Error") {
+				if strings.Contains(body, not) {
+					t.Errorf("%q is in %s", not, body)
+				}
+			}
+			for k, v := range s.header {
+				if got := w.Header().Get(k); got != v {
+					t.Errorf("header %s is %q, want %q", k, got, v)
+				}
+			}
+		})
+	}
+}

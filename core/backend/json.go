@@ -1,0 +1,53 @@
+package backend
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+// maxDepth bounds how deep a JSON body may be nested: decoding deeper ones costs stack and memory for nothing.
+const maxDepth = 100
+
+// CheckDepth refuses JSON that is nested deeper than anything this server understands. It does not check the syntax.
+func CheckDepth(b []byte) error {
+	depth, inString := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case inString:
+			if c == '\\' {
+				i++
+			} else if c == '"' {
+				inString = false
+			}
+		case c == '"':
+			inString = true
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return core.Errorf(core.CodeInvalid, "the JSON is nested deeper than %d levels", maxDepth)
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return nil
+}
+
+func jsonFormat() huma.Format {
+	return huma.Format{
+		Marshal: func(w io.Writer, v any) error {
+			enc := json.NewEncoder(w)
+			enc.SetEscapeHTML(false)
+			return enc.Encode(v)
+		},
+		Unmarshal: func(b []byte, v any) error {
+			if err := CheckDepth(b); err != nil {
+				return err
+			}
+			return json.Unmarshal(b, v)
+		},
+	}
+}

@@ -1,0 +1,80 @@
+package backend
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/audit"
+	"github.com/sutazai/sutazai/internal/auth"
+	"github.com/sutazai/sutazai/internal/ratelimit"
+)
+
+// Runs starts, shows and steers runs. The orchestrator implements it; every method is safe to repeat.
+type Runs interface {
+	Start(ctx context.Context, r core.StartRun) (run core.Run, existed bool, err error)
+	Run(ctx context.Context, id string) (core.Run, error)
+	Runs(ctx context.Context, f core.RunFilter) (items []core.Run, next string, err error)
+	Steps(ctx context.Context, run string) ([]core.Step, error)
+	Messages(ctx context.Context, run string) ([]core.Message, error)
+	Events(ctx context.Context, run string, after int64) iter.Seq2[core.Event, error]
+	Cancel(ctx context.Context, id, actor string) (core.Run, error)
+	Resume(ctx context.Context, id, actor string) (core.Run, error)
+	Message(ctx context.Context, id, text, actor string) (core.Run, error)
+	Approvals(ctx context.Context, status core.ApprovalStatus, run string) ([]core.Approval, error)
+	Approval(ctx context.Context, id string) (core.Approval, error)
+	Decide(ctx context.Context, id string, v core.Verdict) (core.Approval, error)
+	ActiveByAgent(ctx context.Context) (map[string]int, error)
+}
+
+// RunCounts counts the runs made since a moment, by their status now. The store of runs implements it.
+type RunCounts interface {
+	CountSince(ctx context.Context, from time.Time) (map[core.RunStatus]int, error)
+}
+
+// Agents knows the agents. The registry of agent files implements it.
+type Agents interface {
+	Agent(name string) (core.Agent, error)
+	List() []core.AgentStatus
+}
+
+// Models lists the models that can be called. The gateway implements it.
+type Models interface {
+	Models(ctx context.Context) ([]core.Model, error)
+}
+
+// Services tells the health of what SutazAI runs and depends on.
+type Services interface {
+	Services(ctx context.Context) []core.Service
+	// Ready returns nil when the server can take work, else what is missing.
+	Ready(ctx context.Context) error
+}
+
+// Deps are the parts that the handler calls. All are needed, except Console (then "/" is 404) and Routes.
+type Deps struct {
+	Runs      Runs
+	RunCounts RunCounts
+	Agents    Agents
+	Models    Models
+	Services  Services
+	Auth      *auth.Service
+	Audit     *audit.Log
+	Limits    *ratelimit.Limits
+	Metrics   *prometheus.Registry // the backend adds its own collectors and serves all of it at /metrics
+	Console   http.Handler         // serves every path that no other route takes
+	Routes    []Route              // further protocols, such as openai.Routes
+	Logger    *slog.Logger
+}
+
+// Route is one pattern of the router. Its rights and bounds stand in the table of access.go, under the same pattern.
+type Route struct {
+	Pattern string // of http.ServeMux: "POST /v1/chat/completions"
+	Handler http.Handler
+	// Problem writes an error of the middleware in the protocol's own form; nil = RFC 9457.
+	Problem func(w http.ResponseWriter, r *http.Request, err error)
+}

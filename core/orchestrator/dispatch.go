@@ -1,0 +1,157 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/dbos-inc/dbos-transact-golang/dbos"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/dbtx"
+)
+
+const (
+	dispatchPage = 256
+	decidePage   = 100
+)
+
+// dispatch hands queued runs to the engine while there is room, wakes runs whose time has come and expires
+// approvals. It is told of new work at once; the poll finds what other replicas queued.
+func (o *Orchestrator) dispatch() {
+	defer close(o.stopped)
+	tick := time.NewTicker(o.cfg.Poll)
+	defer tick.Stop()
+	for {
+		ctx := o.draining
+		if err := o.startQueued(ctx); err != nil && ctx.Err() == nil {
+			o.Log.Error("queued runs cannot be started; trying again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-o.kick:
+		case <-tick.C:
+			if err := errors.Join(o.wakeDue(ctx), o.expireApprovals(ctx)); err != nil && ctx.Err() == nil {
+				o.Log.Error("waiting runs cannot be looked at; trying again", "error", err)
+			}
+		}
+	}
+}
+
+func (o *Orchestrator) room() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.cfg.MaxActive - len(o.started)
+}
+
+func (o *Orchestrator) startQueued(ctx context.Context) error {
+	room := o.room()
+	if room <= 0 {
+		return nil
+	}
+	queued, err := o.Journal.Queued(ctx, o.Database.Querier(), dispatchPage)
+	if err != nil {
+		return err
+	}
+	for _, p := range queued {
+		if room <= 0 || ctx.Err() != nil {
+			break
+		}
+		in := segmentInput{p.ID, p.Segment}
+		o.mu.Lock()
+		_, known := o.started[in.workflowID()]
+		o.started[in.workflowID()] = struct{}{}
+		o.mu.Unlock()
+		if known {
+			continue
+		}
+		room--
+		// The workflow's id is the claim: when another replica was first, the engine refuses it here.
+		_, err := dbos.RunWorkflow(o.engine.ctx, o.execute, in, dbos.WithWorkflowID(in.workflowID()),
+			dbos.WithWorkflowIDReusePolicy(dbos.WorkflowIDReusePolicyReject))
+		if err != nil {
+			o.mu.Lock()
+			delete(o.started, in.workflowID())
+			o.mu.Unlock()
+		}
+		if err != nil && !errors.Is(err, dbos.ErrWorkflowIDInUse) {
+			return err
+		}
+	}
+	return nil
+}
+
+// wakeDue queues waiting runs whose wake-up time has come: their model may be back.
+func (o *Orchestrator) wakeDue(ctx context.Context) error {
+	due, err := o.Journal.Due(ctx, o.Database.Querier(), o.Now(), decidePage)
+	if err != nil {
+		return err
+	}
+	for _, id := range due {
+		err = errors.Join(err, o.Database.Tx(ctx, func(ctx context.Context, q dbtx.Querier) error {
+			return o.requeue(ctx, q, id)
+		}))
+		o.nudge()
+	}
+	return err
+}
+
+// requeue lets a waiting run go on in a new segment; the caller nudges once it is committed. A run that does not wait is left alone: its executor looks at
+// what it waited for before it would park.
+func (o *Orchestrator) requeue(ctx context.Context, q dbtx.Querier, id string) error {
+	r, err := o.Journal.Lock(ctx, q, id)
+	if err != nil {
+		return err
+	}
+	if r.Status != core.RunWaiting {
+		return nil
+	}
+	r.Status, r.WaitReason, r.WaitDetail, r.WakeAt = core.RunQueued, "", "", nil
+	r.Segment++
+	_, _, err = o.Journal.Save(ctx, q, r, 0, 0)
+	return err
+}
+
+func (o *Orchestrator) expireApprovals(ctx context.Context) error {
+	expired, err := o.Journal.ExpiredApprovals(ctx, o.Database.Querier(), o.Now(), decidePage)
+	if err != nil {
+		return err
+	}
+	for _, a := range expired {
+		a.Status, a.DecidedBy = core.ApprovalExpired, "system"
+		if _, e := o.settle(ctx, a); e != nil && core.CodeOf(e) != core.CodeConflict {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// setAsideDead fails runs that the engine gave up on because they crashed the process too often.
+func (o *Orchestrator) setAsideDead(ctx context.Context) error {
+	dead, err := dbos.ListWorkflows(o.engine.ctx, dbos.WithFilterStatus(dbos.WorkflowStatusMaxRecoveryAttemptsExceeded),
+		dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false), dbos.WithFilterSortDesc(), dbos.WithFilterLimit(1000))
+	if err != nil {
+		return err
+	}
+	for _, w := range dead {
+		in, ok := parseWorkflowID(w.ID)
+		if !ok {
+			continue
+		}
+		err := o.Database.Tx(ctx, func(ctx context.Context, q dbtx.Querier) error {
+			r, err := o.Journal.Lock(ctx, q, in.Run)
+			if err != nil || r.Segment != in.Segment || r.Status != core.RunRunning {
+				return err
+			}
+			o.Log.Error("a run crashed the server too often and was set aside", "run", r.ID, "agent", r.Agent, "recoveries", o.cfg.MaxRecoveries)
+			o.Observer.RunDeadLettered(r.ID)
+			return o.end(ctx, q, &r, core.RunFailed, core.Errorf(core.CodeInternal,
+				"the server crashed %d times while it executed this run, so it was set aside; look at its last step, then resume it", o.cfg.MaxRecoveries), nil)
+		})
+		if err != nil && core.CodeOf(err) != core.CodeNotFound {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package orchestrator
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf16"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/agents"
+)
+
+const (
+	// markAfter is how long a step runs before people can see in the database that it does. Shorter ones cost no write.
+	markAfter = 50 * time.Millisecond
+	// deltaEvery bounds how often text that is being written is passed on.
+	deltaEvery = 40 * time.Millisecond
+	// keptAttempts bounds the list of tries of one step during a long outage.
+	keptAttempts = 20
+)
+
+// callModel asks the model for the next message and records it. parked is true when the model cannot be reached and the
+// run waits for it.
+func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
+	r := &s.state.Run
+	st := s.openModelStep(a)
+	earlier := len(st.Attempts)
+	s.startAttempt(&st)
+	started := s.o.hub.Live(core.Event{Run: r.ID, Type: core.EventStepStarted, At: *st.StartedAt, Step: &st})
+	stopMark := s.markStarted(st)
+	deltas := &deltaWriter{s: s, message: r.Messages, earlier: earlier}
+	resp, err := s.o.Models.Chat(s.ask, a.Request, deltas.add)
+	deltas.flush()
+	stopMark()
+	if err != nil && s.ask.Err() != nil {
+		return false, nil // cut by us: the loop knows why
+	}
+	now := s.o.Now()
+	st.FinishedAt = &now
+	st.Attempts = append(st.Attempts[:earlier], resp.Attempts...)
+	if len(resp.Attempts) == 0 {
+		st.Attempts = append(st.Attempts[:earlier], core.Attempt{StartedAt: *st.StartedAt, FinishedAt: &now, Error: core.MessageOf(err)})
+	}
+	st.Attempts = st.Attempts[max(0, len(st.Attempts)-keptAttempts):]
+	if core.CodeOf(err) == core.CodeUnavailable {
+		return s.awaitModel(st, started, err)
+	}
+	s.o.Observer.StepEnded(core.StepModel, st.Name, stepStatus(err), now.Sub(*st.StartedAt), resp.Usage)
+	if err != nil {
+		st.Status, st.Error = core.StepFailed, core.MessageOf(err)
+		if err := s.checkpoint("model "+st.Name, func(c *change) { s.completeStep(c, st, started) }); err != nil {
+			return false, err
+		}
+		return true, s.finish(core.RunFailed, core.Wrap(core.CodeOf(err), err, "%s", core.MessageOf(err)), nil)
+	}
+	return false, s.checkpoint("model "+st.Name, func(c *change) {
+		m := resp.Message
+		m.Index, m.Role, m.CreatedAt = r.Messages, core.RoleAssistant, now
+		nameCalls(&m, st.Index)
+		st.Status, st.Usage = core.StepSucceeded, resp.Usage
+		st.OutputRef = messageRef(m.Index)
+		r.Usage = r.Usage.Add(resp.Usage)
+		r.OutageSince = nil
+		s.addMessage(c, m)
+		s.completeStep(c, st, started)
+		for _, call := range m.ToolCalls {
+			s.addStep(c, s.callStep(call, m.Index))
+		}
+	})
+}
+
+func stepStatus(err error) core.StepStatus {
+	if err != nil {
+		return core.StepFailed
+	}
+	return core.StepSucceeded
+}
+
+// openModelStep is the model step that an interruption or an outage left open, or a new one.
+func (s *segment) openModelStep(a agents.CallModel) core.Step {
+	if n := len(s.steps); n > 0 && s.steps[n-1].Kind == core.StepModel && !s.steps[n-1].Status.Final() {
+		return s.steps[n-1]
+	}
+	return s.newStep(core.StepModel, a.Request.Model, "", fmt.Sprintf("messages/0-%d", s.state.Run.Messages-1), "")
+}
+
+func (s *segment) newStep(kind core.StepKind, name string, effect core.Effect, inputRef, callID string) core.Step {
+	id := fmt.Sprintf("%s:%d", s.state.Run.ID, len(s.steps))
+	return core.Step{
+		ID: id, Run: s.state.Run.ID, Index: len(s.steps), Kind: kind, Name: name, Effect: effect, Status: core.StepPending,
+		InputRef: inputRef, CallID: callID, IdempotencyKey: id,
+	}
+}
+
+// callStep is the step for one call that the model asks for.
+func (s *segment) callStep(call core.ToolCall, message int) core.Step {
+	ref := messageRef(message) + "#" + call.ID
+	if to, ok := strings.CutPrefix(call.Name, agents.DelegatePrefix); ok {
+		return s.newStep(core.StepAgent, to, core.EffectIdempotent, ref, call.ID)
+	}
+	spec, _ := s.o.Tools.Spec(call.Name)
+	return s.newStep(core.StepTool, call.Name, spec.Effect, ref, call.ID)
+}
+
+// startAttempt begins a try of a step. An earlier try without an end was interrupted.
+func (s *segment) startAttempt(st *core.Step) {
+	now := s.o.Now()
+	for i := range st.Attempts {
+		if st.Attempts[i].FinishedAt == nil && st.Attempts[i].Error == "" {
+			st.Attempts[i].Error = "interrupted"
+		}
+	}
+	if st.StartedAt == nil {
+		st.StartedAt = &now
+	}
+	st.Status = core.StepRunning
+	st.Attempts = append(st.Attempts, core.Attempt{StartedAt: now})
+}
+
+// markStarted shows in the database, after a moment, that a step is being executed.
+func (s *segment) markStarted(st core.Step) (stop func()) {
+	var wg sync.WaitGroup
+	wg.Add(1)
+	t := time.AfterFunc(markAfter, func() {
+		defer wg.Done()
+		if err := s.o.Journal.MarkStarted(s.run, s.o.Database.Querier(), st, s.state.Run.Segment); err != nil && s.run.Err() == nil {
+			s.o.Log.Warn("a running step cannot be shown", "step", st.ID, "error", err)
+		}
+	})
+	return func() {
+		if t.Stop() {
+			wg.Done()
+		}
+		wg.Wait()
+	}
+}
+
+// addMessage, addStep and completeStep change the state and the checkpoint alike; the caller is building a checkpoint.
+func (s *segment) addMessage(c *change, m core.Message) {
+	s.state.Messages = append(s.state.Messages, m)
+	s.state.Run.Messages++
+	c.msgs = append(c.msgs, m)
+	c.event(core.EventMessageCompleted, strconv.Itoa(m.Index))
+}
+
+func (s *segment) addStep(c *change, st core.Step) {
+	if st.Index == len(s.steps) {
+		s.steps = append(s.steps, st)
+	} else {
+		s.steps[st.Index] = st
+	}
+	s.state.Run.Steps = len(s.steps)
+	c.steps = append(c.steps, st)
+}
+
+func (s *segment) completeStep(c *change, st core.Step, started core.Event) {
+	c.stored(started, strconv.Itoa(st.Index))
+	s.addStep(c, st)
+	c.event(core.EventStepCompleted, strconv.Itoa(st.Index))
+	c.done = func(e core.Event) bool {
+		return e.Type == core.EventStepStarted && e.Step.Index == st.Index || e.Type == core.EventMessageDelta && st.Kind == core.StepModel
+	}
+}
+
+func messageRef(index int) string { return fmt.Sprintf("messages/%d", index) }
+
+// nameCalls gives every call an id that is unique in its message: some servers give none, or the same one twice.
+func nameCalls(m *core.Message, step int) {
+	seen := map[string]bool{}
+	for i := range m.ToolCalls {
+		c := &m.ToolCalls[i]
+		if c.ID == "" || seen[c.ID] {
+			c.ID = fmt.Sprintf("call_%d_%d", step, i)
+		}
+		seen[c.ID] = true
+		if len(c.Arguments) == 0 {
+			c.Arguments = []byte("{}")
+		}
+	}
+}
+
+// deltaWriter passes text on as it is written, in pieces that are not too small.
+type deltaWriter struct {
+	s       *segment
+	message int
+	earlier int // attempts of the step before this call
+
+	mu      sync.Mutex
+	attempt int
+	offset  int // UTF-16 units passed on
+	text    strings.Builder
+	last    time.Time
+	timer   *time.Timer
+}
+
+func (d *deltaWriter) add(delta core.Delta) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if delta.Attempt != d.attempt {
+		d.attempt, d.offset = delta.Attempt, 0
+		d.text.Reset()
+	}
+	d.text.WriteString(delta.Text)
+	if since := time.Since(d.last); since >= deltaEvery {
+		d.send()
+	} else if d.timer == nil {
+		d.timer = time.AfterFunc(deltaEvery-since, d.flush)
+	}
+}
+
+func (d *deltaWriter) flush() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.send()
+}
+
+func (d *deltaWriter) send() {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	d.last = time.Now()
+	if d.text.Len() == 0 {
+		return
+	}
+	text := d.text.String()
+	d.text.Reset()
+	d.s.o.hub.Live(core.Event{
+		Run: d.s.in.Run, Type: core.EventMessageDelta, At: d.last,
+		Delta: &core.DeltaData{Message: d.message, Attempt: d.earlier + d.attempt, Offset: d.offset, Text: text},
+	})
+	d.offset += len(utf16.Encode([]rune(text)))
+}

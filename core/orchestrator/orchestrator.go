@@ -1,0 +1,157 @@
+// Package orchestrator executes runs so that they finish. A run is a record (its messages, steps, approvals); an agent
+// decides from the record what comes next; the outcome of each action is written, together with the durable engine's
+// checkpoint, in one transaction. Whoever holds the record can go on with the run. It is the only package that knows
+// the engine; it knows no HTTP, no SQL beyond its ports' transactions, and no provider of models or tools.
+package orchestrator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/dbos-inc/dbos-transact-golang/dbos"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/agents/llm"
+	"github.com/sutazai/sutazai/internal/events"
+)
+
+// Config bounds what the orchestrator does.
+type Config struct {
+	Executor         string        // stable and unique among the replicas that share a database
+	MaxActive        int           // runs executed at once; the rest stay queued
+	MaxParallelTools int           // calls of one run made side by side
+	MaxRepeats       int           // how often a turn may make the same call
+	MaxRecoveries    int           // crashes after which a run is set aside
+	ApprovalExpiry   time.Duration // how long a person has
+	OutagePatience   time.Duration // how long a run waits for its model to come back
+	Poll             time.Duration // how often due waits are looked for; 0 = 1 s
+}
+
+// Deps are the parts that the orchestrator works with.
+type Deps struct {
+	Database Database
+	Journal  Journal
+	Handles  Handles
+	Models   Models
+	Tools    Tools
+	Agents   Agents
+	Audit    Audit
+	Observer Observer
+	Limits   func() core.Limits // the configured defaults, as they are now
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// Orchestrator is made by New, started by Launch and ended by Close.
+type Orchestrator struct {
+	Deps
+	cfg    Config
+	engine *engine
+	hub    *events.Hub
+	brain  llm.Agent
+
+	kick     chan struct{} // something is queued
+	stopped  chan struct{} // closed when the dispatcher has ended
+	draining context.Context
+	drain    context.CancelFunc
+	ends     context.Context // model calls in flight are cut when it ends
+	cut      context.CancelFunc
+
+	mu      sync.Mutex
+	active  map[string]context.CancelCauseFunc // runs executed here
+	started map[string]struct{}                // segments handed to the engine and not begun yet
+	idle    chan struct{}                      // closed when active becomes empty while draining
+}
+
+// New prepares the engine; nothing runs before Launch.
+func New(ctx context.Context, d Deps, cfg Config) (*Orchestrator, error) {
+	if cfg.Poll == 0 {
+		cfg.Poll = time.Second
+	}
+	o := &Orchestrator{
+		Deps: d, cfg: cfg, hub: events.NewHub(),
+		kick: make(chan struct{}, 1), stopped: make(chan struct{}),
+		active: map[string]context.CancelCauseFunc{}, started: map[string]struct{}{},
+	}
+	base := context.WithoutCancel(ctx)
+	o.draining, o.drain = context.WithCancel(base)
+	o.ends, o.cut = context.WithCancel(base)
+	var err error
+	o.engine, err = newEngine(base, d.Handles, cfg.Executor, cfg.MaxRecoveries, d.Log, o.execute)
+	return o, err
+}
+
+// Launch resumes what a crash interrupted and begins to execute queued runs.
+func (o *Orchestrator) Launch(ctx context.Context) error {
+	if err := dbos.Launch(o.engine.ctx); err != nil {
+		return fmt.Errorf("launch the durable engine: %w", err)
+	}
+	if err := o.setAsideDead(ctx); err != nil {
+		return err
+	}
+	go o.dispatch()
+	return nil
+}
+
+// Close drains: no segment starts, runs stop at the next step and stay queued for the next start or another replica.
+// Model calls still in flight after two thirds of the grace are cut (they are made again later); tool calls are not.
+func (o *Orchestrator) Close(grace time.Duration) error {
+	o.mu.Lock()
+	o.idle = make(chan struct{})
+	if len(o.active) == 0 {
+		close(o.idle)
+	}
+	idle := o.idle
+	o.mu.Unlock()
+	o.drain()
+	<-o.stopped
+
+	patience := time.NewTimer(grace * 2 / 3)
+	defer patience.Stop()
+	select {
+	case <-idle:
+	case <-patience.C:
+		o.cut()
+		last := time.NewTimer(grace / 3)
+		defer last.Stop()
+		select {
+		case <-idle:
+		case <-last.C:
+			o.Log.Warn("some tool calls did not end in time; their runs resume at the next start", "grace", grace)
+		}
+	}
+	o.cut()
+	return dbos.Shutdown(o.engine.ctx, max(grace/3, time.Second))
+}
+
+func (o *Orchestrator) enter(run string, cancel context.CancelCauseFunc) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.active[run] = cancel
+}
+
+func (o *Orchestrator) leave(in segmentInput) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.active, in.Run)
+	delete(o.started, in.workflowID())
+	if len(o.active) == 0 && o.idle != nil {
+		select {
+		case <-o.idle:
+		default:
+			close(o.idle)
+		}
+	}
+	o.nudge()
+}
+
+// nudge tells the dispatcher that something is queued, or that there is room.
+func (o *Orchestrator) nudge() {
+	select {
+	case o.kick <- struct{}{}:
+	default:
+	}
+}

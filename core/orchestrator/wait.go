@@ -1,0 +1,213 @@
+package orchestrator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/dbtx"
+)
+
+const (
+	outageFirst = 5 * time.Second
+	outageMost  = time.Minute
+)
+
+// awaitModel parks the run until its model may be back, or fails it when it has waited long enough.
+func (s *segment) awaitModel(st core.Step, started core.Event, cause error) (parked bool, err error) {
+	r := &s.state.Run
+	now := s.o.Now()
+	since := now
+	if r.OutageSince != nil {
+		since = *r.OutageSince
+	}
+	waited := now.Sub(since)
+	if waited > s.o.cfg.OutagePatience {
+		st.Status, st.Error = core.StepFailed, core.MessageOf(cause)
+		if err := s.checkpoint("model "+st.Name, func(c *change) { s.completeStep(c, st, started) }); err != nil {
+			return false, err
+		}
+		return true, s.finish(core.RunFailed, core.Errorf(core.CodeUnavailable, "%s; the run waited %s for it", core.MessageOf(cause), waited.Round(time.Second)), nil)
+	}
+	return true, s.checkpoint("wait for the model", func(c *change) {
+		st.Status, st.Error, st.FinishedAt = core.StepWaiting, core.MessageOf(cause), nil
+		s.addStep(c, st)
+		wake := now.Add(min(outageMost, max(outageFirst, waited/2)))
+		r.Status, r.WaitReason, r.WaitDetail, r.WakeAt = core.RunWaiting, core.WaitModel, core.MessageOf(cause), &wake
+		if r.OutageSince == nil {
+			r.OutageSince = &since
+			c.event(core.EventRunWaiting, "")
+		}
+		c.done = func(core.Event) bool { return true }
+	})
+}
+
+// wait is what a tool call waits for.
+type wait struct {
+	step     core.Step
+	approval *core.Approval  // new question to a person
+	child    *core.RunRecord // new sub-run
+	task     string          // of the child
+	old      bool            // was waiting before
+	detail   string
+	reason   core.WaitReason
+}
+
+// park ends the segment because calls wait for people or sub-agents. It does not when one of them was settled in the
+// meantime: then the run goes on at once.
+func (s *segment) park(waits []wait, approvals map[int]core.Approval) (parked bool, err error) {
+	r := &s.state.Run
+	err = s.checkpoint("wait", func(c *change) {
+		c.unsaved = true
+		c.then(func(ctx context.Context, q dbtx.Querier) error {
+			if _, err := s.o.Journal.Lock(ctx, q, r.ID); err != nil { // whoever settles a wait locks the run too
+				return err
+			}
+			settled, err := s.settledMeanwhile(ctx, q, waits, approvals)
+			if err != nil {
+				return err
+			}
+			parked = !settled
+			return s.writeWaits(ctx, q, waits, settled)
+		})
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, w := range waits {
+		s.steps[w.step.Index] = w.step
+	}
+	s.o.nudge() // sub-runs may be queued
+	return parked, nil
+}
+
+func (s *segment) settledMeanwhile(ctx context.Context, q dbtx.Querier, waits []wait, approvals map[int]core.Approval) (bool, error) {
+	for _, w := range waits {
+		if !w.old {
+			continue
+		}
+		if w.step.ChildRun != "" {
+			child, err := s.o.Journal.Get(ctx, q, w.step.ChildRun)
+			if err != nil || child.Status.Final() {
+				return true, err
+			}
+			continue
+		}
+		a, err := s.o.Journal.Approval(ctx, q, approvals[w.step.Index].ID)
+		if err != nil || a.Status != core.ApprovalPending {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+func (s *segment) writeWaits(ctx context.Context, q dbtx.Querier, waits []wait, settled bool) error {
+	r := &s.state.Run
+	var events []core.StoredEvent
+	for _, w := range waits {
+		if w.old {
+			continue
+		}
+		if err := s.o.Journal.PutStep(ctx, q, w.step, r.Segment); err != nil {
+			return err
+		}
+		if w.approval != nil {
+			if err := s.o.Journal.AddApproval(ctx, q, *w.approval); err != nil {
+				return err
+			}
+			events = append(events, core.StoredEvent{Type: core.EventApprovalRequested, Ref: w.approval.ID})
+		}
+		if w.child != nil {
+			if err := s.o.insertRun(ctx, q, *w.child, []core.Message{{Role: core.RoleUser, Text: w.task, CreatedAt: w.child.CreatedAt}}); err != nil {
+				return err
+			}
+		}
+	}
+	r.Status, r.WaitReason, r.WaitDetail = core.RunRunning, "", ""
+	if !settled {
+		r.Status, r.WaitReason, r.WaitDetail = core.RunWaiting, waits[0].reason, waits[0].detail
+		events = append(events, core.StoredEvent{Type: core.EventRunWaiting})
+	}
+	_, err := s.o.saveWithEvents(ctx, q, r, events)
+	return err
+}
+
+// askPerson makes the question that parks a call.
+func (s *segment) askPerson(st core.Step, arguments json.RawMessage, reason core.ApprovalReason) wait {
+	now := s.o.Now()
+	st.Status = core.StepWaiting
+	a := core.Approval{
+		ID: newID(), Run: st.Run, Step: st.Index, Agent: s.state.Run.Agent, Tool: st.Name, Effect: st.Effect, Arguments: arguments,
+		Reason: reason, Status: core.ApprovalPending, CreatedAt: now, ExpiresAt: now.Add(s.o.cfg.ApprovalExpiry),
+	}
+	return describe(wait{step: st, approval: &a}, a)
+}
+
+func describe(w wait, a core.Approval) wait {
+	switch a.Reason {
+	case core.ReasonQuestion:
+		var q struct {
+			Question string `json:"question"`
+		}
+		if json.Unmarshal(a.Arguments, &q) != nil || q.Question == "" {
+			q.Question = string(a.Arguments)
+		}
+		w.reason, w.detail = core.WaitQuestion, q.Question
+	case core.ReasonInterrupted:
+		w.reason, w.detail = core.WaitApproval, fmt.Sprintf("%s was interrupted while it was being called; it may have had its effect", a.Tool)
+	default:
+		w.reason, w.detail = core.WaitApproval, fmt.Sprintf("%s needs approval", a.Tool)
+	}
+	return w
+}
+
+// delegate makes the sub-run for a call of another agent; refusal is set when it may not.
+func (s *segment) delegate(st core.Step, arguments json.RawMessage) (w wait, refusal string) {
+	r := &s.state.Run
+	var in struct {
+		Task string `json:"task"`
+	}
+	if err := json.Unmarshal(arguments, &in); err != nil || in.Task == "" {
+		return w, `the argument "task" is missing: say in it what the agent should do`
+	}
+	if r.Limits.Depth > 0 && r.Depth+1 > r.Limits.Depth {
+		return w, fmt.Sprintf("delegation is limited to a depth of %d; do the task yourself", r.Limits.Depth)
+	}
+	to, err := s.o.Agents.Agent(st.Name)
+	if err != nil {
+		return w, core.MessageOf(err)
+	}
+	limits := to.Limits.Or(s.o.Limits())
+	limits.Depth = r.Limits.Depth
+	limits.Tokens = lesser(limits.Tokens, r.Limits.Tokens, r.Usage.Tokens()-r.Turn.Tokens)
+	limits.CostMicroUSD = lesser(limits.CostMicroUSD, r.Limits.CostMicroUSD, r.Usage.CostMicroUSD-r.Turn.CostMicroUSD)
+	child := core.RunRecord{
+		Run: core.Run{
+			ID: newID(), Agent: to.Name, AgentVersion: to.Version, Status: core.RunQueued, CreatedAt: s.o.Now(),
+			Parent: r.ID, Limits: limits, Depth: r.Depth + 1, CreatedBy: r.CreatedBy,
+		},
+		ParentStep: st.Index, Root: r.Root, Segment: 1, Messages: 1,
+	}
+	now := s.o.Now()
+	st.Status, st.ChildRun, st.StartedAt = core.StepWaiting, child.ID, &now
+	st.Attempts = append(st.Attempts, core.Attempt{StartedAt: now})
+	return wait{step: st, child: &child, task: in.Task, reason: core.WaitAgent, detail: "the agent " + to.Name + " works on it"}, ""
+}
+
+// lesser is a sub-run's limit: its own, or what is left of its parent's. Zero means no limit.
+func lesser(own, parent, used int64) int64 {
+	if parent == 0 {
+		return own
+	}
+	left := max(1, parent-used)
+	if own == 0 {
+		return left
+	}
+	return min(own, left)
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -1,0 +1,47 @@
+package core
+
+import "encoding/json"
+
+// Effect says what a repeated call of a tool would do to the world.
+type Effect string
+
+// The effects. A read-only call may be repeated freely, an idempotent one under the same key; an unsafe one is
+// journalled before it is made and never silently repeated.
+const (
+	EffectReadOnly   Effect = "read_only"
+	EffectIdempotent Effect = "idempotent"
+	EffectUnsafe     Effect = "unsafe"
+)
+
+// ApprovalPolicy says when a person must approve a call before it is made.
+type ApprovalPolicy string
+
+// The policies. "unsafe" (the default) asks only after a crash interrupted an unsafe call.
+const (
+	ApprovalNever  ApprovalPolicy = "never"
+	ApprovalAlways ApprovalPolicy = "always"
+	ApprovalUnsafe ApprovalPolicy = "unsafe"
+)
+
+// ToolSpec is what a model and a person see of a tool. Parameters is a JSON Schema of type object.
+type ToolSpec struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Parameters  json.RawMessage `json:"parameters"`
+	Effect      Effect          `json:"effect"`
+}
+
+// ToolInvocation is one call of a tool, made for a step of a run. IdempotencyKey is "run:step" and the same in every attempt.
+type ToolInvocation struct {
+	Run            string
+	Name           string
+	Arguments      json.RawMessage
+	IdempotencyKey string
+	Workspace      string // name of the workspace whose files the call may touch: the id of the root run
+}
+
+// ToolResult is what a tool answers. Text goes to the model; IsError tells it that the call failed.
+type ToolResult struct {
+	Text    string `json:"text"`
+	IsError bool   `json:"is_error"`
+}

@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/agents"
+	"github.com/sutazai/sutazai/core/agents/shipped"
+	"github.com/sutazai/sutazai/internal/nearest"
+)
+
+const agentsPoll = 2 * time.Second
+
+// agentFolder keeps the registry of agents up to date with the files.
+type agentFolder struct {
+	dir      string
+	registry *agents.Registry
+	known    agents.Known
+	log      *slog.Logger
+	seen     string
+}
+
+func newAgentFolder(dir string, specs []core.ToolSpec, checkModel func(string) error, log *slog.Logger) *agentFolder {
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	return &agentFolder{
+		dir: dir, registry: agents.NewRegistry(), log: log,
+		known: agents.Known{Tools: names, CheckModel: checkModel, Nearest: nearest.Nearest},
+	}
+}
+
+func (f *agentFolder) sources() []agents.Source {
+	return []agents.Source{{Name: "shipped", FS: shipped.FS}, {Name: f.dir, FS: os.DirFS(f.dir)}}
+}
+
+// load reads the files if any of them has changed since the last time.
+func (f *agentFolder) load() {
+	now := f.stamp()
+	if f.seen == now {
+		return
+	}
+	first := f.seen == ""
+	f.seen = now
+	changes := f.registry.Load(f.sources(), f.known)
+	for _, p := range f.registry.Problems() {
+		if first || slices.Contains(changes.Broken, strings.TrimSuffix(filepath.Base(p.File), ".md")) {
+			f.log.Error("an agent file is broken", "problem", p.String())
+		}
+	}
+	if !first && changes.Any() {
+		f.log.Info("agents reloaded", "added", changes.Added, "updated", changes.Updated, "removed", changes.Removed, "broken", changes.Broken)
+	}
+}
+
+// stamp tells one state of the folder from another without reading the files.
+func (f *agentFolder) stamp() string {
+	var b strings.Builder
+	b.WriteString("read")
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return b.String()
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".md") {
+			fmt.Fprintf(&b, "|%s %d %d", e.Name(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
+}
+
+// watch reloads until ctx ends.
+func (f *agentFolder) watch(ctx context.Context) {
+	t := time.NewTicker(agentsPoll)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			f.load()
+		}
+	}
+}
+
+// validate checks files and folders as the server would load them. No path means the whole configured folder and the
+// shipped agents. It returns the problems, one a line, and how many files were read.
+func (f *agentFolder) validate(paths []string) (problems []string, read int, err error) {
+	if len(paths) == 0 {
+		f.load()
+		for _, p := range f.registry.Problems() {
+			problems = append(problems, p.String())
+		}
+		return problems, len(f.registry.List()), nil
+	}
+	f.load() // other agents are needed for references to them
+	var known []string
+	for _, a := range f.registry.List() {
+		known = append(known, a.Agent.Name)
+	}
+	for _, path := range paths {
+		files := []string{path}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, 0, core.Errorf(core.CodeInvalid, "cannot read %s: %s", path, pathReason(err))
+		}
+		if info.IsDir() {
+			if files, err = filepath.Glob(filepath.Join(path, "*.md")); err != nil {
+				return nil, 0, core.Errorf(core.CodeInvalid, "cannot list %s", path)
+			}
+		}
+		for _, file := range files {
+			known = append(known, strings.TrimSuffix(filepath.Base(file), ".md"))
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				return nil, 0, core.Errorf(core.CodeInvalid, "cannot read %s: %s", file, pathReason(err))
+			}
+			k := f.known
+			k.Agents = known
+			_, found := agents.Parse(file, content, k)
+			for _, p := range found {
+				problems = append(problems, p.String())
+			}
+			read++
+		}
+	}
+	return problems, read, nil
+}
+
+func pathReason(err error) string {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}

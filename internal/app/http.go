@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sutazai/sutazai/config"
+	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/core/backend/openai"
+	"github.com/sutazai/sutazai/core/frontend"
+	"github.com/sutazai/sutazai/internal/audit"
+	"github.com/sutazai/sutazai/internal/auth"
+	"github.com/sutazai/sutazai/internal/ratelimit"
+	"github.com/sutazai/sutazai/services/database"
+)
+
+// serve listens and answers until life ends.
+func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *prometheus.Registry) error {
+	cfg := a.opts.Config
+	a.auth = auth.New(database.NewKeys(a.db), database.NewUsers(a.db), database.NewSessions(a.db), auth.Options{
+		NoAuth: cfg.Server.Auth == "none", SessionTTL: cfg.Server.SessionTTL, Logger: a.opts.Logger,
+	})
+	a.limits = ratelimit.NewLimits(rates(cfg), time.Now)
+	handler, err := backend.New(backend.Deps{
+		Runs: a.runs, RunCounts: a.runs, Agents: a.agents.registry, Models: a.models, Services: a.newServices(),
+		Auth: a.auth, Audit: auditLog, Limits: a.limits, Metrics: registry, Console: frontend.Handler(backend.Nonce), Logger: a.opts.Logger,
+		Routes: openai.Routes(openai.Deps{
+			Runs: a.runs, Agents: a.agents.registry, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL,
+		}),
+	}, backend.Config{
+		Version: a.opts.Version, PublicURL: cfg.Server.PublicURL, AllowedHosts: cfg.Server.AllowedHosts, OpenMetrics: loopback(cfg.Server.Listen),
+		MaxUpload: cfg.Server.MaxBody, Timeout: cfg.Server.RequestTimeout,
+	})
+	if err != nil {
+		return err
+	}
+	socket, err := backend.ListenSocket(ctx, a.Socket())
+	if err != nil {
+		return err
+	}
+	listeners := []net.Listener{socket}
+	if !a.opts.SocketOnly {
+		tcp, err := backend.ListenTCP(ctx, cfg.Server.Listen)
+		if err != nil {
+			_ = socket.Close() // the other error is the one to tell
+			return err
+		}
+		listeners = append(listeners, tcp)
+		a.url = localURL(tcp.Addr())
+		if err := a.offerSetup(ctx); err != nil {
+			_ = tcp.Close()
+			_ = socket.Close()
+			return err
+		}
+	}
+	a.goDo(func() { a.listen(life, handler, listeners) })
+	return nil
+}
+
+func (a *App) listen(life context.Context, h http.Handler, listeners []net.Listener) {
+	if err := backend.Serve(life, h, a.opts.Logger, listeners...); err != nil {
+		a.failed <- err
+	}
+}
+
+// offerSetup makes the one-time link by which the first administrator is made, while there is none.
+func (a *App) offerSetup(ctx context.Context) error {
+	if a.opts.Config.Server.Auth == "none" {
+		return nil
+	}
+	needed, err := a.auth.NeedsSetup(ctx)
+	if err != nil || !needed {
+		return err
+	}
+	token, err := a.auth.NewSetupToken(ctx)
+	if err != nil {
+		return err
+	}
+	a.setupURL = a.publicURL() + "/setup?token=" + token
+	return nil
+}
+
+// publicURL is the address that people use.
+func (a *App) publicURL() string {
+	if public := a.opts.Config.Server.PublicURL; public != "" {
+		return strings.TrimSuffix(public, "/")
+	}
+	return a.url
+}
+
+func localURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func rates(cfg *config.Config) ratelimit.Rates {
+	perMinute := func(n int) ratelimit.Rate { return ratelimit.Rate{PerSecond: float64(n) / 60, Burst: n} }
+	r, l := ratelimit.DefaultRates(), cfg.Server.RateLimit
+	r.Key, r.Address, r.Login = perMinute(l.PerKeyPerMinute), perMinute(l.PerAddressPerMinute), perMinute(l.LoginPerMinute)
+	return r
+}
+
+func (a *App) reloadRates(cfg *config.Config) {
+	r := rates(cfg)
+	a.limits.Key.SetRate(r.Key)
+	a.limits.Address.SetRate(r.Address)
+	a.limits.Login.SetRate(r.Login)
+}
+
+func (a *App) newServices() *services {
+	kind := "builtin"
+	if a.db.SQLite() == nil {
+		kind = "external"
+	}
+	return &services{
+		db: a.db, dbKind: kind, local: a.models.localService, remotes: a.models.remoteServices,
+		started: time.Now(), now: time.Now, since: map[string]stateSince{},
+	}
+}

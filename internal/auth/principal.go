@@ -1,0 +1,73 @@
+package auth
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+// Kind says how a caller proved who it is.
+type Kind string
+
+// The kinds.
+const (
+	KindKey    Kind = "key"
+	KindUser   Kind = "user"
+	KindSocket Kind = "socket" // reached the unix socket of its owner
+	KindLocal  Kind = "local"  // the server runs without authentication on loopback
+)
+
+// Principal is an authenticated caller.
+type Principal struct {
+	Kind   Kind
+	ID     string // of the key or user; "" otherwise
+	Name   string
+	Scopes []core.Scope
+
+	session string // hash of the session, for KindUser
+}
+
+// Actor is the caller's name in runs and the audit log: "key:<id>", "user:<name>", "socket" or "local".
+func (p Principal) Actor() string {
+	switch p.Kind {
+	case KindKey:
+		return "key:" + p.ID
+	case KindUser:
+		return "user:" + p.Name
+	default:
+		return string(p.Kind)
+	}
+}
+
+// HasAny says whether the caller has one of the scopes. Admin includes all; no scope at all asks for nothing.
+func (p Principal) HasAny(scopes ...core.Scope) bool {
+	if len(scopes) == 0 || slices.Contains(p.Scopes, core.ScopeAdmin) {
+		return true
+	}
+	return slices.ContainsFunc(scopes, func(s core.Scope) bool { return slices.Contains(p.Scopes, s) })
+}
+
+type contextKey int
+
+const (
+	principalKey contextKey = iota
+	socketKey
+)
+
+// WithPrincipal returns a context that carries the caller.
+func WithPrincipal(ctx context.Context, p Principal) context.Context {
+	return context.WithValue(ctx, principalKey, p)
+}
+
+// PrincipalOf returns the caller that WithPrincipal put into ctx.
+func PrincipalOf(ctx context.Context) (Principal, bool) {
+	p, ok := ctx.Value(principalKey).(Principal)
+	return p, ok
+}
+
+// WithSocket marks connections of the unix socket whose peer is the owner of this process.
+func WithSocket(ctx context.Context) context.Context { return context.WithValue(ctx, socketKey, true) }
+
+// FromSocket says whether the connection was marked by WithSocket.
+func FromSocket(ctx context.Context) bool { return ctx.Value(socketKey) == true }

@@ -1,0 +1,135 @@
+package aimodelstest
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+// OllamaServer is a scripted server in Ollama's native dialect.
+func OllamaServer(script Script, models ...string) *Server {
+	s := newServer(script, models, ollama{}, "/api/chat", "/api/tags")
+	s.mux.HandleFunc("POST /api/show", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(mustJSON(map[string]any{"capabilities": []string{"completion", "tools"}}))
+	})
+	return s
+}
+
+type ollama struct{}
+
+type ollamaCall struct {
+	Function struct {
+		Name      string          `json:"name"`
+		Arguments json.RawMessage `json:"arguments"`
+	} `json:"function"`
+}
+
+func (ollama) decode(body []byte) (core.ModelRequest, bool, error) {
+	var in struct {
+		Model    string `json:"model"`
+		Stream   *bool  `json:"stream"`
+		Messages []struct {
+			Role      core.Role    `json:"role"`
+			Content   string       `json:"content"`
+			ToolCalls []ollamaCall `json:"tool_calls"`
+			ToolName  string       `json:"tool_name"`
+		} `json:"messages"`
+		Tools []struct {
+			Function core.ToolSpec `json:"function"`
+		} `json:"tools"`
+		Format  json.RawMessage `json:"format"`
+		Options struct {
+			NumPredict  int      `json:"num_predict"`
+			Temperature *float64 `json:"temperature"`
+			Seed        *int64   `json:"seed"`
+			Stop        []string `json:"stop"`
+		} `json:"options"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return core.ModelRequest{}, false, err
+	}
+	req := core.ModelRequest{
+		Model: in.Model, Schema: in.Format, MaxTokens: in.Options.NumPredict,
+		Temperature: in.Options.Temperature, Seed: in.Options.Seed, Stop: in.Options.Stop,
+	}
+	for i, m := range in.Messages {
+		msg := core.Message{Index: i, Role: m.Role, Text: m.Content, ToolCallID: m.ToolName}
+		for _, c := range m.ToolCalls {
+			msg.ToolCalls = append(msg.ToolCalls, core.ToolCall{Name: c.Function.Name, Arguments: c.Function.Arguments})
+		}
+		req.Messages = append(req.Messages, msg)
+	}
+	for _, t := range in.Tools {
+		req.Tools = append(req.Tools, t.Function)
+	}
+	return req, in.Stream == nil || *in.Stream, nil
+}
+
+func (ollama) contentType(stream bool) string {
+	if stream {
+		return "application/x-ndjson"
+	}
+	return "application/json"
+}
+
+func (ollama) delta(text string) []byte {
+	return line(map[string]any{"message": map[string]any{"role": "assistant", "content": text}, "done": false})
+}
+
+func (ollama) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
+	var out []byte
+	if calls := ollamaCalls(resp); len(calls) > 0 {
+		out = line(map[string]any{"message": map[string]any{"role": "assistant", "content": "", "tool_calls": calls}, "done": false})
+	}
+	return append(out, line(ollamaDone(resp, map[string]any{"role": "assistant", "content": ""}))...)
+}
+
+func (ollama) whole(_ core.ModelRequest, resp core.ModelResponse) []byte {
+	message := map[string]any{"role": "assistant", "content": resp.Message.Text}
+	if calls := ollamaCalls(resp); len(calls) > 0 {
+		message["tool_calls"] = calls
+	}
+	return mustJSON(ollamaDone(resp, message))
+}
+
+func ollamaCalls(resp core.ModelResponse) []ollamaCall {
+	var calls []ollamaCall
+	for _, c := range resp.Message.ToolCalls {
+		var call ollamaCall
+		call.Function.Name, call.Function.Arguments = c.Name, c.Arguments
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+func ollamaDone(resp core.ModelResponse, message map[string]any) map[string]any {
+	reason := "stop"
+	if resp.Finish == core.FinishLength {
+		reason = "length"
+	}
+	return map[string]any{
+		"message": message, "done": true, "done_reason": reason,
+		"prompt_eval_count": resp.Usage.InputTokens, "eval_count": resp.Usage.OutputTokens,
+	}
+}
+
+func (ollama) errorBody(status int, message string) []byte {
+	if status == http.StatusNotFound {
+		message = "model not found: " + message
+	}
+	return mustJSON(map[string]any{"error": message})
+}
+
+func (ollama) garbage() []byte { return []byte("{\"message\": {\"con\n") }
+
+func (ollama) list(models []string) []byte {
+	data := []any{}
+	for _, m := range models {
+		data = append(data, map[string]any{"name": m, "model": m})
+	}
+	return mustJSON(map[string]any{"models": data})
+}
+
+func line(v any) []byte { return append(mustJSON(v), '\n') }

@@ -1,0 +1,290 @@
+package aimodels
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+// HTTPConfig says how providers that speak HTTP reach their server. Zero fields take the defaults named beside them.
+type HTTPConfig struct {
+	Name    string // the provider's name, for error messages
+	BaseURL string // scheme, host and the path before the dialect's own, such as https://host/v1
+	APIKey  string // sent as "Authorization: Bearer …"; "" = none; never in an error or log
+	Headers map[string]string
+
+	ConnectTimeout   time.Duration // TCP and TLS; 5s
+	FirstByteTimeout time.Duration // from the request to the first byte of the answer's body; 2m
+	IdleTimeout      time.Duration // between two pieces of the body; 1m
+	MaxBody          int64         // largest answer in bytes, streamed ones included; 32 MiB
+}
+
+func (c HTTPConfig) withDefaults() HTTPConfig {
+	if c.ConnectTimeout <= 0 {
+		c.ConnectTimeout = 5 * time.Second
+	}
+	if c.FirstByteTimeout <= 0 {
+		c.FirstByteTimeout = 2 * time.Minute
+	}
+	if c.IdleTimeout <= 0 {
+		c.IdleTimeout = time.Minute
+	}
+	if c.MaxBody <= 0 {
+		c.MaxBody = 32 << 20
+	}
+	return c
+}
+
+// HTTPClient makes the requests of one provider: it keeps the key at home, watches the clock and the size, and turns
+// every failure into a CallError. It never repeats a request.
+type HTTPClient struct {
+	cfg    HTTPConfig
+	base   *url.URL
+	client *http.Client
+}
+
+var errRedirect = errors.New("redirect to another origin")
+
+// NewHTTPClient checks the base URL. Only http and https are possible; a URL with a user or password is refused, since
+// it would be printed in messages.
+func NewHTTPClient(cfg HTTPConfig) (*HTTPClient, error) {
+	cfg = cfg.withDefaults()
+	u, err := url.Parse(cfg.BaseURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, core.Errorf(core.CodeInvalid, "models.providers.%s.base_url: %q is not a URL such as http://127.0.0.1:8000/v1", cfg.Name, cfg.BaseURL)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, core.Errorf(core.CodeInvalid, "models.providers.%s.base_url: only scheme, host and path are allowed; give the key as api_key", cfg.Name)
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout}
+	c := &HTTPClient{cfg: cfg, base: u}
+	c.client = &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         dialer.DialContext,
+			TLSHandshakeTimeout: cfg.ConnectTimeout,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConnsPerHost: 16,
+			IdleConnTimeout:     90 * time.Second,
+		},
+		// The key and the conversation are meant for one origin. A redirect elsewhere is refused, not followed without them.
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if len(via) > 3 || req.URL.Scheme != u.Scheme || req.URL.Host != u.Host {
+				return errRedirect
+			}
+			return nil
+		},
+	}
+	return c, nil
+}
+
+// Close drops idle connections.
+func (c *HTTPClient) Close() { c.client.CloseIdleConnections() }
+
+// Name returns the provider's name.
+func (c *HTTPClient) Name() string { return c.cfg.Name }
+
+// Get decodes the JSON answer of a GET request into out.
+func (c *HTTPClient) Get(ctx context.Context, path string, out any) error {
+	return c.roundTrip(ctx, http.MethodGet, path, nil, out)
+}
+
+// PostJSON sends in as JSON and decodes the JSON answer into out.
+func (c *HTTPClient) PostJSON(ctx context.Context, path string, in, out any) error {
+	return c.roundTrip(ctx, http.MethodPost, path, in, out)
+}
+
+func (c *HTTPClient) roundTrip(ctx context.Context, method, path string, in, out any) error {
+	body, err := c.open(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	b, err := io.ReadAll(body)
+	if err != nil {
+		return body.Explain(err)
+	}
+	if err := json.Unmarshal(b, out); err != nil {
+		return c.Malformed(err)
+	}
+	return nil
+}
+
+// Post sends in as JSON and returns the body of a 2xx answer. The caller closes it.
+func (c *HTTPClient) Post(ctx context.Context, path string, in any) (*Body, error) {
+	return c.open(ctx, http.MethodPost, path, in)
+}
+
+func (c *HTTPClient) open(ctx context.Context, method, path string, in any) (*Body, error) {
+	var payload io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, &CallError{Err: core.Wrap(core.CodeInternal, err, "the request to provider %s cannot be written as JSON", c.cfg.Name)}
+		}
+		payload = bytes.NewReader(b)
+	}
+	rctx, cancel := context.WithCancelCause(ctx)
+	body := &Body{c: c, parent: ctx, ctx: rctx, cancel: cancel, left: c.cfg.MaxBody}
+	body.timer = time.AfterFunc(c.cfg.FirstByteTimeout, func() { cancel(errFirstByte) })
+	req, err := http.NewRequestWithContext(rctx, method, c.base.String()+path, payload)
+	if err != nil {
+		body.Close()
+		return nil, &CallError{Err: core.Wrap(core.CodeInternal, err, "the request to provider %s cannot be made", c.cfg.Name)}
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Accept", "application/json, text/event-stream, application/x-ndjson")
+	for k, v := range c.cfg.Headers {
+		req.Header.Set(k, v)
+	}
+	if c.cfg.APIKey != "" {
+		req.Header.Set("Authorization", "Bearer "+c.cfg.APIKey)
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		err = body.Explain(err)
+		body.Close()
+		return nil, err
+	}
+	body.rc, body.ContentType = resp.Body, resp.Header.Get("Content-Type")
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		defer body.Close()
+		text, err := io.ReadAll(io.LimitReader(body, 64<<10))
+		if err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, c.statusError(resp.StatusCode, text, parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()))
+	}
+	return body, nil
+}
+
+var (
+	errFirstByte = errors.New("no first byte in time")
+	errIdle      = errors.New("idle for too long")
+	errTooLarge  = errors.New("answer too large")
+)
+
+// Body is the body of an answer. Reads are watched: see HTTPConfig.FirstByteTimeout, IdleTimeout and MaxBody.
+type Body struct {
+	ContentType string
+
+	c      *HTTPClient
+	parent context.Context
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	rc     io.ReadCloser
+	left   int64
+	idle   bool // the first byte is there
+}
+
+// Read reads on; errors are for Explain.
+func (b *Body) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLarge
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.rc.Read(p)
+	b.left -= int64(n)
+	if n > 0 {
+		b.watchIdle()
+	}
+	return n, err
+}
+
+func (b *Body) watchIdle() {
+	if b.idle {
+		b.timer.Reset(b.c.cfg.IdleTimeout)
+		return
+	}
+	b.timer.Stop()
+	b.timer = time.AfterFunc(b.c.cfg.IdleTimeout, func() { b.cancel(errIdle) })
+	b.idle = true
+}
+
+// Close ends the request, also one in flight, and frees what it holds.
+func (b *Body) Close() error {
+	b.timer.Stop()
+	b.cancel(nil)
+	if b.rc == nil {
+		return nil
+	}
+	return b.rc.Close()
+}
+
+// Explain turns a transport's error into what the gateway acts on: the caller's context error, or a CallError.
+func (b *Body) Explain(err error) error {
+	if cerr := b.parent.Err(); cerr != nil {
+		return cerr
+	}
+	cfg := b.c.cfg
+	cause := context.Cause(b.ctx)
+	switch {
+	case errors.Is(cause, errFirstByte):
+		return Retryable(core.Wrap(core.CodeUnavailable, err, "provider %s at %s did not begin to answer within %s", cfg.Name, b.c.base.Host, cfg.FirstByteTimeout))
+	case errors.Is(cause, errIdle):
+		return Retryable(core.Wrap(core.CodeUnavailable, err, "provider %s at %s stopped in mid answer for more than %s", cfg.Name, b.c.base.Host, cfg.IdleTimeout))
+	case errors.Is(err, errTooLarge):
+		return &CallError{Err: core.Errorf(core.CodeTooLarge, "the answer of provider %s is larger than %d bytes", cfg.Name, cfg.MaxBody)}
+	case errors.Is(err, errRedirect):
+		return &CallError{Err: core.Errorf(core.CodeInvalid, "provider %s at %s redirects elsewhere, which is not followed; set models.providers.%s.base_url to the right address", cfg.Name, b.c.base.Host, cfg.Name)}
+	case b.rc != nil:
+		return Retryable(core.Wrap(core.CodeUnavailable, b.c.scrubError(err), "the connection to provider %s at %s broke in mid answer", cfg.Name, b.c.base.Host))
+	default:
+		return Retryable(core.Wrap(core.CodeUnavailable, b.c.scrubError(err), "provider %s at %s cannot be reached%s", cfg.Name, b.c.base.Host, reason(err)))
+	}
+}
+
+// reason names the failures of a connection that a person can do something about.
+func reason(err error) string {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		return ": its name is unknown"
+	case strings.Contains(err.Error(), "connection refused"):
+		return ": connection refused; is it running?"
+	case strings.Contains(err.Error(), "certificate"):
+		return ": its certificate is not trusted"
+	default:
+		return ""
+	}
+}
+
+// Malformed is the error for an answer that cannot be understood.
+func (c *HTTPClient) Malformed(err error) error {
+	return Retryable(core.Wrap(core.CodeUnavailable, err, "provider %s at %s sent an answer that cannot be read; does it speak this dialect?", c.cfg.Name, c.base.Host))
+}
+
+// scrubError removes the key from an error's text.
+func (c *HTTPClient) scrubError(err error) error {
+	if c.cfg.APIKey == "" || !strings.Contains(err.Error(), c.cfg.APIKey) {
+		return err
+	}
+	return errors.New(c.scrub(err.Error()))
+}
+
+func (c *HTTPClient) scrub(s string) string {
+	if c.cfg.APIKey == "" {
+		return s
+	}
+	return strings.ReplaceAll(s, c.cfg.APIKey, "[key]")
+}
+
+func (c *HTTPClient) target() string {
+	return fmt.Sprintf("provider %s at %s", c.cfg.Name, c.base.Host)
+}

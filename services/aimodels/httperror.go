@@ -1,0 +1,141 @@
+package aimodels
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+// upstreamError is the union of the error bodies in use: {"error": {"message", "type", "code"}} and {"error": "text"}.
+type upstreamError struct {
+	Message string
+	Type    string
+	Code    string
+}
+
+func parseUpstream(body []byte) upstreamError {
+	var outer struct {
+		Error   json.RawMessage `json:"error"`
+		Message string          `json:"message"`
+		Detail  json.RawMessage `json:"detail"`
+	}
+	if json.Unmarshal(body, &outer) != nil {
+		return upstreamError{}
+	}
+	var inner struct {
+		Message string          `json:"message"`
+		Type    string          `json:"type"`
+		Code    json.RawMessage `json:"code"`
+	}
+	if json.Unmarshal(outer.Error, &inner) == nil && inner.Message != "" {
+		return upstreamError{inner.Message, inner.Type, strings.Trim(string(inner.Code), `"`)}
+	}
+	var text string
+	if json.Unmarshal(outer.Error, &text) == nil && text != "" {
+		return upstreamError{Message: text}
+	}
+	if json.Unmarshal(outer.Detail, &text) == nil && text != "" {
+		return upstreamError{Message: text}
+	}
+	return upstreamError{Message: outer.Message}
+}
+
+// statusError maps a status other than 2xx. What the server says is shown only where it helps to mend the request, and
+// never for a refused key, since servers repeat parts of it.
+func (c *HTTPClient) statusError(status int, body []byte, retryAfter time.Duration) *CallError {
+	up := parseUpstream(body)
+	return c.mapError(status, up, retryAfter)
+}
+
+// StreamError maps an error object that a server sent in the middle of a 200 answer. Its code is an HTTP status where it
+// is a number; anything else counts as a server's failure.
+func (c *HTTPClient) StreamError(object []byte) error {
+	up := parseUpstream([]byte(`{"error":` + string(object) + `}`))
+	status, err := strconv.Atoi(up.Code)
+	if err != nil || status < 400 || status > 599 {
+		status = http.StatusInternalServerError
+	}
+	return c.mapError(status, up, 0)
+}
+
+func (c *HTTPClient) mapError(status int, up upstreamError, retryAfter time.Duration) *CallError {
+	said := ""
+	if up.Message != "" {
+		said = ": " + clip(c.scrub(up.Message), 500)
+	}
+	final := func(code core.Code, format string, args ...any) *CallError {
+		return &CallError{Err: core.Errorf(code, format, args...)}
+	}
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return final(core.CodeUnauthorized, "%s refuses the key (HTTP %d); check models.providers.%s.api_key", c.target(), status, c.cfg.Name)
+	case status < 500 && isContextFull(up):
+		return final(core.CodeContextFull, "the conversation does not fit the model's context%s", said)
+	case status < 500 && isRefusal(up):
+		return final(core.CodeRefused, "%s refuses to answer%s", c.target(), said)
+	case status == http.StatusNotFound:
+		return final(core.CodeNotFound, "%s does not have what was asked for (HTTP 404)%s", c.target(), said)
+	case status == http.StatusRequestEntityTooLarge:
+		return final(core.CodeTooLarge, "the request is too large for %s%s", c.target(), said)
+	case status == http.StatusTooManyRequests:
+		e := Retryable(core.Errorf(core.CodeUnavailable, "%s is overloaded or its limit is reached (HTTP 429)%s", c.target(), said))
+		e.RetryAfter = retryAfter
+		return e
+	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly, status >= 500:
+		e := Retryable(core.Errorf(core.CodeUnavailable, "%s failed (HTTP %d)%s", c.target(), status, said))
+		e.RetryAfter = retryAfter
+		return e
+	default:
+		return final(core.CodeInvalid, "%s refuses the request (HTTP %d)%s", c.target(), status, said)
+	}
+}
+
+func isContextFull(up upstreamError) bool {
+	if up.Code == "context_length_exceeded" || up.Type == "exceed_context_size_error" {
+		return true
+	}
+	m := strings.ToLower(up.Message)
+	for _, s := range []string{"context length", "context size", "context window", "maximum context", "prompt is too long", "too many tokens"} {
+		if strings.Contains(m, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func isRefusal(up upstreamError) bool {
+	return up.Code == "content_filter" || up.Code == "content_policy_violation" || up.Type == "content_filter"
+}
+
+// parseRetryAfter reads both forms of the header (RFC 9110, 10.2.3): seconds, or a date.
+func parseRetryAfter(v string, now time.Time) time.Duration {
+	if v == "" {
+		return 0
+	}
+	if s, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil {
+		if s < 0 || s > 7*24*3600 {
+			return 0
+		}
+		return time.Duration(s * float64(time.Second))
+	}
+	if t, err := http.ParseTime(v); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}
+
+// clip cuts s to at most n bytes at a character's border.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}

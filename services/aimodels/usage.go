@@ -1,0 +1,44 @@
+package aimodels
+
+import (
+	"unicode/utf8"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+// usage completes what the server reported: tokens that it did not count are estimated, the cost comes from the prices.
+func (g *Gateway) usage(t Target, req core.ModelRequest, resp core.ModelResponse) core.Usage {
+	u := resp.Usage
+	if u.InputTokens <= 0 {
+		u.InputTokens = estimateInput(req)
+	}
+	if u.OutputTokens <= 0 {
+		u.OutputTokens = estimateMessage(resp.Message)
+	}
+	if u.CostMicroUSD == 0 {
+		u.CostMicroUSD = g.cfg.cost(t, u)
+	}
+	return u
+}
+
+// EstimateTokens is the gateway's guess where a server counts nothing: a token for every four characters, rounded up.
+func EstimateTokens(text string) int64 { return int64(utf8.RuneCountInString(text)+3) / 4 }
+
+func estimateInput(req core.ModelRequest) int64 {
+	var n int64
+	for _, m := range req.Messages {
+		n += estimateMessage(m)
+	}
+	for _, t := range req.Tools {
+		n += EstimateTokens(t.Name + t.Description + string(t.Parameters))
+	}
+	return n
+}
+
+func estimateMessage(m core.Message) int64 {
+	n := EstimateTokens(m.Text)
+	for _, c := range m.ToolCalls {
+		n += EstimateTokens(c.Name + string(c.Arguments))
+	}
+	return n
+}
