@@ -4,24 +4,28 @@ import (
 	"context"
 
 	"github.com/sutazai/sutazai/config"
+	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/app"
 )
 
+// socketName is the file in the data folder through which the command line reaches a server.
 const socketName = app.SocketName
 
-// theProgram is the command line's view of internal/app.
+// theProgram is the program itself; tests of the command line put their own in its place.
 func theProgram() program {
 	return program{
 		start: func(ctx context.Context, o startOptions) (server, error) {
-			return app.Start(ctx, app.Options{Config: o.config, Logger: o.log, Level: o.level, Version: buildVersion().Version, SocketOnly: o.socketOnly})
-		},
-		reload: func(s server, cfg *config.Config) ([]string, []string) {
-			if a, ok := s.(*app.App); ok {
-				return a.Reload(cfg)
+			a, err := app.Start(ctx, app.Options{
+				Config: o.config, Logger: o.log, Level: o.level, Version: buildVersion().Version, SocketOnly: o.socketOnly,
+			})
+			if err != nil {
+				return nil, err // not a: an interface that holds a nil App is not nil
 			}
-			return nil, nil
+			return a, nil
 		},
 		checkAgents: app.ValidateAgents,
-		pullModel:   app.PullModel,
+		pullModel: func(context.Context, *config.Config, string, func(int64, int64)) (string, error) {
+			return "", core.Errorf(core.CodeInternal, "not wired")
+		},
 	}
 }

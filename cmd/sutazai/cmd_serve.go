@@ -91,7 +91,7 @@ func (c *cli) reload(s server, log *slog.Logger) {
 		log.Error("settings not reloaded: they are wrong; the server keeps the old ones", "error", core.MessageOf(err))
 		return
 	}
-	applied, restart := c.program.reload(s, next)
+	applied, restart := s.Reload(next)
 	log.Info("settings reloaded", "applied", applied, "need_restart", restart)
 }
 

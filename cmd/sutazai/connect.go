@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core"
 )
 
@@ -29,6 +30,7 @@ type server interface {
 	SetupURL() string
 	Socket() string
 	Wait(ctx context.Context) error
+	Reload(next *config.Config) (applied, needRestart []string)
 	Close(ctx context.Context) error
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core"
 )
 
@@ -25,6 +26,9 @@ func (l *local) URL() string                { return "" }
 func (l *local) SetupURL() string           { return "" }
 func (l *local) Socket() string             { return l.socket }
 func (l *local) Wait(context.Context) error { return nil }
+func (l *local) Reload(*config.Config) (applied, needRestart []string) {
+	return nil, nil
+}
 func (l *local) Close(context.Context) error {
 	l.closed = true
 	return l.http.Close()

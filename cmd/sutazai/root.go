@@ -19,8 +19,6 @@ import (
 type program struct {
 	// start starts a server and returns when it answers.
 	start func(ctx context.Context, o startOptions) (server, error)
-	// reload gives a running server new settings and says which were taken over and which need a restart.
-	reload func(s server, cfg *config.Config) (applied, needRestart []string)
 	// checkAgents checks agent files as the server would load them. paths are files and folders; none means the
 	// configured folder together with the shipped agents. agents is how many files were read.
 	checkAgents func(cfg *config.Config, paths []string) (problems []string, agents int, err error)

@@ -36,7 +36,10 @@ type byID struct {
 }
 
 func (s *server) newAPI() huma.API {
-	reg := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	reg := huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
+		name := huma.DefaultSchemaNamer(t, hint) // Go's endings mean nothing outside
+		return strings.TrimSuffix(strings.TrimSuffix(name, "JSON"), "Body")
+	})
 	reg.RegisterTypeAlias(reflect.TypeFor[core.Usage](), reflect.TypeFor[core.UsageJSON]())
 	reg.RegisterTypeAlias(reflect.TypeFor[core.Limits](), reflect.TypeFor[core.LimitsJSON]())
 	format := jsonFormat()

@@ -3,6 +3,9 @@ package backend
 import (
 	"context"
 	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/audit"
@@ -18,12 +21,21 @@ type startBody struct {
 	Input    string            `json:"input" minLength:"1" doc:"The task."`
 	Files    []fileBody        `json:"files,omitempty" maxItems:"64" doc:"Files for the run's workspace."`
 	Metadata map[string]string `json:"metadata,omitempty" maxProperties:"64" doc:"Kept with the run and shown again."`
-	Limits   *core.LimitsJSON  `json:"limits,omitempty" doc:"Narrower limits than the agent's."`
+	Limits   *limitsInput      `json:"limits,omitempty" doc:"Narrower limits than the agent's."`
 }
 
 type fileBody struct {
 	Name    string `json:"name" minLength:"1" maxLength:"255"`
 	Content []byte `json:"content_base64" doc:"The content in base64."`
+}
+
+// limitsInput is core.LimitsJSON under a name of its own: what a client may leave out differs from what it gets.
+type limitsInput struct {
+	Steps   int     `json:"steps,omitempty" minimum:"0"`
+	Tokens  int64   `json:"tokens,omitempty" minimum:"0"`
+	CostUSD float64 `json:"cost_usd,omitempty" minimum:"0" maximum:"1000000"`
+	Time    string  `json:"time,omitempty" maxLength:"40" example:"30m" doc:"Running time; waiting is not counted."`
+	Depth   int     `json:"depth,omitempty" minimum:"0"`
 }
 
 type startOutput struct {
@@ -51,6 +63,11 @@ func (s *server) runRoutes() {
 	const tag = "Runs"
 	op := operation(post, "/runs", "start-run", tag, "Start a run")
 	op.DefaultStatus = http.StatusCreated
+	runSchema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[core.Run](), true, "Run")
+	op.Responses = map[string]*huma.Response{"200": {
+		Description: "The run that an earlier request with this Idempotency-Key started.",
+		Content:     map[string]*huma.MediaType{"application/json": {Schema: runSchema}},
+	}}
 	register(s, op, s.startRun)
 	register(s, operation(get, "/runs", "list-runs", tag, "List runs"), func(ctx context.Context, in *listRunsInput) (*output[page[core.Run]], error) {
 		items, next, err := s.runs.Runs(ctx, core.RunFilter{Agent: in.Agent, Status: in.Status, Parent: in.Parent, Before: in.Before, Limit: in.Limit})
@@ -98,7 +115,7 @@ func (s *server) startRun(ctx context.Context, in *startInput) (*startOutput, er
 		IdempotencyKey: in.IdempotencyKey, Actor: actor(ctx),
 	}
 	if in.Body.Limits != nil {
-		l, err := in.Body.Limits.Limits()
+		l, err := core.LimitsJSON(*in.Body.Limits).Limits()
 		if err != nil {
 			return nil, &core.Error{Code: core.CodeInvalid, Message: core.MessageOf(err),
 				Fields: []core.FieldError{{Field: "limits", Message: core.MessageOf(err)}}}

@@ -60,7 +60,7 @@ type docCode struct {
 }
 
 func (s *server) docRoutes() error {
-	spec, err := json.Marshal(s.api.OpenAPI())
+	spec, err := specJSON(s.api.OpenAPI())
 	if err != nil {
 		return fmt.Errorf("encode the OpenAPI description: %w", err)
 	}
@@ -87,6 +87,49 @@ func (s *server) docRoutes() error {
 		_, _ = w.Write(b.Bytes())
 	})
 	return nil
+}
+
+// specJSON writes the description as the server behaves: in a body, null stands for a field that is left out.
+func specJSON(api *huma.OpenAPI) ([]byte, error) {
+	b, err := json.Marshal(api)
+	if err != nil {
+		return nil, err
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(b, &doc); err != nil {
+		return nil, err
+	}
+	components, _ := doc["components"].(map[string]any)
+	schemas, _ := components["schemas"].(map[string]any)
+	for _, item := range api.Paths {
+		if item.Post == nil || item.Post.RequestBody == nil {
+			continue
+		}
+		ref := item.Post.RequestBody.Content["application/json"].Schema.Ref
+		allowNull(schemas, ref)
+	}
+	return json.Marshal(doc)
+}
+
+// allowNull lets the optional properties of the schema that ref names, and of those it refers to, be null.
+func allowNull(schemas map[string]any, ref string) {
+	object, _ := schemas[ref[strings.LastIndex(ref, "/")+1:]].(map[string]any)
+	required, _ := object["required"].([]any)
+	properties, _ := object["properties"].(map[string]any)
+	for name, v := range properties {
+		p, ok := v.(map[string]any)
+		if !ok || slices.Contains(required, any(name)) {
+			continue
+		}
+		if inner, ok := p["$ref"].(string); ok {
+			allowNull(schemas, inner)
+		}
+		if kind, ok := p["type"].(string); ok && p["enum"] == nil {
+			p["type"] = []string{kind, "null"}
+		} else if len(p) > 0 { // an empty schema takes null already
+			properties[name] = map[string]any{"anyOf": []any{p, map[string]any{"type": "null"}}}
+		}
+	}
 }
 
 func docsOf(api *huma.OpenAPI) docPage {

@@ -33,7 +33,7 @@ func (s *server) eventRoute() {
 		"a type and as data the JSON of a run, step, message, approval or delta. Connecting again with Last-Event-ID goes on without loss; " +
 		"204 says that there is nothing more to come."
 	op.Responses = map[string]*huma.Response{
-		"200": {Description: "A stream of events.", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}},
+		"200": {Description: "A stream of events.", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{}}}},
 		"204": {Description: "The run is final and every event has been sent."},
 	}
 	register(s, op, s.events)
@@ -54,6 +54,10 @@ func (s *server) events(ctx context.Context, in *eventsInput) (*huma.StreamRespo
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		r, w := humago.Unwrap(hctx)
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusOK) // there is no end to wait for
+			return
+		}
 		s.stream(r.Context(), w, run, after, in.LastEventID != "")
 	}}, nil
 }

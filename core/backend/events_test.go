@@ -165,7 +165,9 @@ func live() (func(context.Context, string, int64) iter.Seq2[core.Event, error], 
 	return func(ctx context.Context, _ string, _ int64) iter.Seq2[core.Event, error] {
 		return func(yield func(core.Event, error) bool) {
 			defer close(gone)
-			yield(event(1, core.EventRunStarted), nil)
+			if !yield(event(1, core.EventRunStarted), nil) {
+				return
+			}
 			<-ctx.Done()
 			yield(core.Event{}, ctx.Err())
 		}

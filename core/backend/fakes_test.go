@@ -88,7 +88,7 @@ func (p *ports) Steps(ctx context.Context, run string) ([]core.Step, error) {
 	if _, err := p.Run(ctx, run); err != nil {
 		return nil, err
 	}
-	return []core.Step{{ID: run + ":0", Run: run, Kind: core.StepModel}}, nil
+	return []core.Step{{ID: run + ":0", Run: run, Kind: core.StepModel, Status: core.StepSucceeded}}, nil
 }
 
 func (p *ports) Messages(ctx context.Context, run string) ([]core.Message, error) {
@@ -250,7 +250,7 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 			},
 			approvals: []core.Approval{
 				{ID: "a1", Run: "r1", Tool: "pay", Agent: "clerk", Status: core.ApprovalPending, Reason: core.ReasonPolicy},
-				{ID: "a2", Run: "r1", Tool: "pay", Agent: "clerk", Status: core.ApprovalDenied},
+				{ID: "a2", Run: "r1", Tool: "pay", Agent: "clerk", Status: core.ApprovalDenied, Reason: core.ReasonPolicy},
 			},
 			services: []core.Service{{Name: "database", State: core.ServiceHealthy}},
 			agents:   []core.AgentStatus{{Agent: core.Agent{Name: "assistant", Version: "abc"}}},

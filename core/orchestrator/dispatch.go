@@ -3,6 +3,9 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
@@ -14,6 +17,7 @@ import (
 const (
 	dispatchPage = 256
 	decidePage   = 100
+	rescuePolls  = 15 // stranded runs are rare; they are looked for at every so many polls
 )
 
 // dispatch hands queued runs to the engine while there is room, wakes runs whose time has come and expires
@@ -22,6 +26,8 @@ func (o *Orchestrator) dispatch() {
 	defer close(o.stopped)
 	tick := time.NewTicker(o.cfg.Poll)
 	defer tick.Stop()
+	rescue := time.NewTicker(rescuePolls * o.cfg.Poll)
+	defer rescue.Stop()
 	for {
 		ctx := o.draining
 		if err := o.startQueued(ctx); err != nil && ctx.Err() == nil {
@@ -31,6 +37,10 @@ func (o *Orchestrator) dispatch() {
 		case <-ctx.Done():
 			return
 		case <-o.kick:
+		case <-rescue.C:
+			if err := o.rescueStranded(ctx); err != nil && ctx.Err() == nil {
+				o.Log.Error("stranded runs cannot be looked for; trying again", "error", err)
+			}
 		case <-tick.C:
 			if err := errors.Join(o.wakeDue(ctx), o.expireApprovals(ctx)); err != nil && ctx.Err() == nil {
 				o.Log.Error("waiting runs cannot be looked at; trying again", "error", err)
@@ -127,31 +137,71 @@ func (o *Orchestrator) expireApprovals(ctx context.Context) error {
 	return err
 }
 
-// setAsideDead fails runs that the engine gave up on because they crashed the process too often.
-func (o *Orchestrator) setAsideDead(ctx context.Context) error {
-	dead, err := dbos.ListWorkflows(o.engine.ctx, dbos.WithFilterStatus(dbos.WorkflowStatusMaxRecoveryAttemptsExceeded),
-		dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false), dbos.WithFilterSortDesc(), dbos.WithFilterLimit(1000))
+// rescueStranded looks for runs that the record calls running while the engine has ended their workflow: it gave up
+// because they crashed the process too often, or could not record the outcome.
+func (o *Orchestrator) rescueStranded(ctx context.Context) error {
+	running, err := o.Journal.List(ctx, o.Database.Querier(), core.RunFilter{Status: core.RunRunning, Limit: 1000})
 	if err != nil {
 		return err
 	}
-	for _, w := range dead {
-		in, ok := parseWorkflowID(w.ID)
-		if !ok {
-			continue
-		}
-		err := o.Database.Tx(ctx, func(ctx context.Context, q dbtx.Querier) error {
-			r, err := o.Journal.Lock(ctx, q, in.Run)
-			if err != nil || r.Segment != in.Segment || r.Status != core.RunRunning {
-				return err
-			}
-			o.Log.Error("a run crashed the server too often and was set aside", "run", r.ID, "agent", r.Agent, "recoveries", o.cfg.MaxRecoveries)
-			o.Observer.RunDeadLettered(r.ID)
-			return o.end(ctx, q, &r, core.RunFailed, core.Errorf(core.CodeInternal,
-				"the server crashed %d times while it executed this run, so it was set aside; look at its last step, then resume it", o.cfg.MaxRecoveries), nil)
-		})
-		if err != nil && core.CodeOf(err) != core.CodeNotFound {
-			return err
+	segments := map[string]segmentInput{}
+	for _, r := range running {
+		in := segmentInput{r.ID, r.Segment}
+		if !o.executing(r.ID) {
+			segments[in.workflowID()] = in
 		}
 	}
-	return nil
+	if len(segments) == 0 {
+		return nil
+	}
+	workflows, err := dbos.ListWorkflows(o.engine.ctx, dbos.WithFilterWorkflowIDs(slices.Collect(maps.Keys(segments))...),
+		dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))
+	if err != nil {
+		return fmt.Errorf("look for stranded runs: %w", err)
+	}
+	for _, w := range workflows {
+		in := segments[w.ID]
+		switch w.Status {
+		case dbos.WorkflowStatusMaxRecoveryAttemptsExceeded:
+			err = errors.Join(err, o.setAside(ctx, in))
+		case dbos.WorkflowStatusError, dbos.WorkflowStatusSuccess, dbos.WorkflowStatusCancelled:
+			err = errors.Join(err, o.takeUp(ctx, in))
+		}
+	}
+	return err
+}
+
+func (o *Orchestrator) executing(run string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.active[run] != nil
+}
+
+// setAside fails a run that crashed the process too often.
+func (o *Orchestrator) setAside(ctx context.Context, in segmentInput) error {
+	_, err := o.update(ctx, in.Run, func(ctx context.Context, q dbtx.Querier, r *core.RunRecord) error {
+		if r.Segment != in.Segment || r.Status != core.RunRunning {
+			return nil
+		}
+		o.Log.Error("a run crashed the server too often and was set aside", "run", r.ID, "agent", r.Agent, "recoveries", o.cfg.MaxRecoveries)
+		o.Observer.RunDeadLettered(r.ID)
+		return o.end(ctx, q, r, core.RunFailed, core.Errorf(core.CodeInternal,
+			"the server crashed %d times while it executed this run, so it was set aside; look at its last step, then resume it", o.cfg.MaxRecoveries), nil)
+	})
+	return err
+}
+
+// takeUp queues a run that no executor has.
+func (o *Orchestrator) takeUp(ctx context.Context, in segmentInput) error {
+	_, err := o.update(ctx, in.Run, func(ctx context.Context, q dbtx.Querier, r *core.RunRecord) error {
+		if r.Segment != in.Segment || r.Status != core.RunRunning || o.executing(in.Run) {
+			return nil
+		}
+		o.Log.Warn("a run had lost its executor and is taken up again", "run", r.ID, "agent", r.Agent)
+		r.Status = core.RunQueued
+		r.Segment++
+		_, _, err := o.Journal.Save(ctx, q, *r, 0, 0)
+		return err
+	})
+	return err
 }

@@ -125,7 +125,7 @@ func (s *segment) markStarted(st core.Step) (stop func()) {
 	wg.Add(1)
 	t := time.AfterFunc(markAfter, func() {
 		defer wg.Done()
-		if err := s.o.Journal.MarkStarted(s.run, s.o.Database.Querier(), st, s.state.Run.Segment); err != nil && s.run.Err() == nil {
+		if err := s.o.Journal.MarkStarted(s.run, s.o.Database.Querier(), st, s.in.Segment); err != nil && s.run.Err() == nil {
 			s.o.Log.Warn("a running step cannot be shown", "step", st.ID, "error", err)
 		}
 	})

@@ -89,7 +89,7 @@ func (o *Orchestrator) Launch(ctx context.Context) error {
 	if err := dbos.Launch(o.engine.ctx); err != nil {
 		return fmt.Errorf("launch the durable engine: %w", err)
 	}
-	if err := o.setAsideDead(ctx); err != nil {
+	if err := o.rescueStranded(ctx); err != nil {
 		return err
 	}
 	go o.dispatch()

@@ -340,3 +340,29 @@ func TestTheSameIdempotencyKeyGivesTheSameRun(t *testing.T) {
 		}
 	})
 }
+
+func TestARunThatCrashesTheServerAgainAndAgainIsSetAside(t *testing.T) {
+	t.Parallel()
+	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
+		b := newBench(t, db, scripted(call("look", `{}`)))
+		b.cfg.MaxRecoveries = 1
+		entered, dead := make(chan struct{}, 8), make(chan struct{})
+		b.tools.do = func(context.Context, core.ToolInvocation) core.ToolResult {
+			entered <- struct{}{}
+			<-dead
+			return core.ToolResult{Text: "late"}
+		}
+		defer close(dead)
+		o, _ := b.open()
+		id := b.start(o, "a", "go").ID
+		<-entered
+		b.open() // the first crash: the run is resumed
+		<-entered
+		o3, _ := b.open() // the second one is too many
+		r := b.ended(o3, id)
+		wantFailed(t, r, core.CodeInternal)
+		if !strings.Contains(r.Error.Message, "set aside") {
+			t.Errorf("message %q", r.Error.Message)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/dbtx"
@@ -42,7 +43,8 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 	}
 	r := core.RunRecord{
 		Run: core.Run{
-			ID: newID(), Agent: agent.Name, AgentVersion: agent.Version, Status: core.RunQueued, CreatedAt: o.Now().UTC(),
+			ID: newID(), Agent: agent.Name, AgentVersion: agent.Version, Status: core.RunQueued, CreatedAt: o.Now().UTC().Truncate(time.Millisecond), // as it is stored
+
 			Metadata: in.Metadata, Limits: in.Limits.Or(agent.Limits).Or(o.Limits()), CreatedBy: in.Actor,
 		},
 		Segment: 1, IdempotencyKey: in.IdempotencyKey, RequestHash: hash,

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core"
@@ -19,12 +20,11 @@ import (
 // models is the gateway with the model server that SutazAI runs itself.
 type models struct {
 	gateway *aimodels.Gateway
-	kinds   map[string]string
 	closers []func()
 }
 
 func startModels(ctx context.Context, cfg *config.Config, m *metrics.Metrics, log *slog.Logger) (*models, error) {
-	out := &models{kinds: map[string]string{}}
+	out := &models{}
 	endpoints := map[string]aimodels.Endpoint{}
 	for name, p := range cfg.Models.Providers {
 		provider, err := out.provider(ctx, name, p, cfg, log)
@@ -32,7 +32,6 @@ func startModels(ctx context.Context, cfg *config.Config, m *metrics.Metrics, lo
 			return nil, errors.Join(fmt.Errorf("models.providers.%s: %w", name, err), out.close())
 		}
 		endpoints[name] = aimodels.Endpoint{Kind: p.Kind, Provider: provider}
-		out.kinds[name] = p.Kind
 	}
 	gateway, err := aimodels.NewGateway(aimodels.Config{
 		Routes: routes(cfg), Prices: prices(cfg),
@@ -135,15 +134,16 @@ func (m *models) remoteServices(ctx context.Context) []core.Service {
 	}
 	states := map[string]core.Service{}
 	for _, model := range list {
-		kind, ok := m.kinds[model.Provider]
-		if !ok || kind == "local" {
+		if model.Kind == "route" || model.Kind == "local" {
 			continue
 		}
 		svc := states[model.Provider]
 		svc.Name, svc.Kind = "model:"+model.Provider, "external"
 		switch {
-		case model.State == "open" || model.Detail != "" && !model.Loaded:
+		case strings.HasSuffix(model.ID, "/*"): // it could not list its models
 			svc.State, svc.Detail = core.ServiceDown, model.Detail
+		case model.State == "open":
+			svc.State, svc.Detail = core.ServiceDegraded, model.ID+" fails; its circuit breaker is open"
 		case svc.State == "":
 			svc.State = core.ServiceHealthy
 		}

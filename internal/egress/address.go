@@ -89,7 +89,7 @@ func (c *Client) control(address string) error {
 	if c.allowedAddr(ap.Addr()) {
 		return nil
 	}
-	if why := c.refused(ap.Addr()); why == "x" {
+	if why := c.refused(ap.Addr()); why != "" {
 		return &refusal{why: "it leads to " + why, addr: ap.Addr()}
 	}
 	return nil

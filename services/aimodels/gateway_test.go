@@ -46,7 +46,7 @@ func TestCheckNamesTheNearestValidModel(t *testing.T) {
 		"default": "", "smart": "", "local/default": "", "openai/org/model": "",
 		"defualt":   `did you mean "default"?`,
 		"locl/tiny": `did you mean "local/tiny"?`,
-		"local/":    `did you mean "local/default"?`,
+		"local/":    `nor of the form "provider/model"`,
 		"":          `no model is named`,
 		"zzz/x":     `there is no provider "zzz"`,
 	} {

@@ -46,7 +46,7 @@ func (s *Audit) next(at time.Time) int64 {
 // List returns up to f.Limit events, newest first.
 func (s *Audit) List(ctx context.Context, f core.AuditFilter) ([]core.AuditEvent, error) {
 	rows, err := s.db.Querier().Query(ctx, `SELECT id, at, actor, action, target, result, detail, addr FROM audit_events
-		WHERE ($1 = 0 OR id < $1) AND ($2 = '' OR actor = $2) AND ($3 = '' OR action = $3)
+		WHERE (CAST($1 AS BIGINT) = 0 OR id < $1) AND ($2 = '' OR actor = $2) AND ($3 = '' OR action = $3)
 		ORDER BY id DESC LIMIT $4`, f.Before, f.Actor, f.Action, f.Limit)
 	events, err := dbtx.Collect(rows, err, func(r dbtx.Row) (core.AuditEvent, error) {
 		var (

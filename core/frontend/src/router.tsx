@@ -6,11 +6,12 @@ import {
   createRouter,
   lazyRouteComponent,
   Outlet,
+  type RouterHistory,
   redirect,
 } from "@tanstack/react-router";
 import { meQuery, setupQuery } from "./api/queries";
 import { localPath, parseSearch, searchNumber, searchText, stringifySearch } from "./lib/search";
-import { NotFound, PageError } from "./routes/shell/fallbacks";
+import { FrameError, FrameNotFound, NotFound, PageError } from "./routes/shell/fallbacks";
 import { Shell } from "./routes/shell/shell";
 
 interface Context {
@@ -19,8 +20,8 @@ interface Context {
 
 const root = createRootRouteWithContext<Context>()({
   component: Outlet,
-  notFoundComponent: NotFound,
-  errorComponent: PageError,
+  notFoundComponent: FrameNotFound,
+  errorComponent: FrameError,
 });
 
 const login = createRoute({
@@ -46,6 +47,7 @@ const shell = createRoute({
   getParentRoute: () => root,
   id: "shell",
   component: Shell,
+  errorComponent: FrameError,
   beforeLoad: async ({ context: { queries }, location }) => {
     if ((await queries.ensureQueryData(meQuery)) !== null) return;
     const { needed } = await queries.fetchQuery({ ...setupQuery, staleTime: 0 });
@@ -105,15 +107,18 @@ const keys = createRoute({
   path: "/keys",
   component: lazyRouteComponent(() => import("./routes/keys/page"), "KeysPage"),
 });
+const unknown = createRoute({ getParentRoute: () => shell, path: "$", component: NotFound });
 
 const routeTree = root.addChildren([
   login,
   setup,
-  shell.addChildren([overview, newChat, chat, runs, run, agents, agent, services, keys]),
+  shell.addChildren([overview, newChat, chat, runs, run, agents, agent, services, keys, unknown]),
 ]);
 
-export function createConsoleRouter(queries: QueryClient) {
+/** `history` is for tests; the browser's own otherwise. */
+export function createConsoleRouter(queries: QueryClient, history?: RouterHistory) {
   return createRouter({
+    history,
     routeTree,
     context: { queries },
     parseSearch,

@@ -6,7 +6,7 @@ import { decideApproval, type Verdict } from "../api/actions";
 import { ApiError } from "../api/client";
 import type { Approval } from "../api/models";
 import { runApprovalsQuery } from "../api/queries";
-import { between, duration } from "../lib/format";
+import { between, duration, roughly } from "../lib/format";
 import { choices, pretty, question } from "../lib/transcript";
 import { Button } from "./button";
 import { Code } from "./code";
@@ -61,7 +61,7 @@ export function ApprovalCard({ approval }: { approval: Approval }) {
         />
       )}
       <p className="num self-end text-sm text-ink-2">
-        {expired ? t("expired") : left !== null && t("expires", { span: duration(left) })}
+        {expired ? t("expired") : left !== null && t("expires", { span: left < 120_000 ? duration(left) : roughly(left) })}
       </p>
     </section>
   );

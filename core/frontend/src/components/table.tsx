@@ -10,6 +10,9 @@ export interface Column<T> {
   wide?: boolean;
 }
 
+/** Cells keep to one line and leave the room to the wide column; what is absurdly long is cut. */
+const narrow = "md:max-w-80 md:overflow-clip md:text-ellipsis md:whitespace-nowrap md:[overflow-clip-margin:4px]";
+
 /** A table that becomes a list of labelled values on a narrow screen, so that nothing scrolls sideways. */
 export function Table<T>({ label, columns, items }: { label: string; columns: Column<T>[]; items: T[] }) {
   return (
@@ -34,7 +37,7 @@ export function Table<T>({ label, columns, items }: { label: string; columns: Co
             {columns.map((c) => (
               <td
                 key={c.title}
-                className={`flex justify-between gap-4 py-0.5 [overflow-wrap:anywhere] md:table-cell md:px-3 md:py-1.5 ${c.number ? "num md:whitespace-nowrap md:text-right" : ""} ${c.quiet ? "text-ink-2" : ""}`}
+                className={`flex justify-between gap-4 py-0.5 [overflow-wrap:anywhere] md:table-cell md:px-3 md:py-1.5 ${c.wide ? "" : narrow} ${c.number ? "num md:text-right" : ""} ${c.quiet ? "text-ink-2" : ""}`}
               >
                 <span aria-hidden className="shrink-0 text-sm text-ink-2 md:hidden">
                   {c.title}

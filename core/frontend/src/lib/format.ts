@@ -26,6 +26,7 @@ export function cost(usd: number | null): string {
 export function duration(ms: number | null): string {
   if (ms === null || !Number.isFinite(ms)) return DASH;
   const span = Math.max(0, ms);
+  if (span > 0 && span < 1) return `${span.toFixed(1)} ms`;
   if (span < 1000) return `${integer.format(span)} ms`;
   if (span < 60_000) return `${(Math.floor(span / 100) / 10).toFixed(1)} s`;
   const seconds = Math.floor(span / 1000);
@@ -33,6 +34,21 @@ export function duration(ms: number | null): string {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60 * 48) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   return `${integer.format(Math.floor(minutes / 1440))} d`;
+}
+
+/** Nothing answers in no time: zero means that it was not measured. */
+export function latency(ms: number | null): string {
+  return duration(ms === 0 ? null : ms);
+}
+
+/** How long ago or until, without the seconds that nobody reads: 40 s, 14 min, 3 h, 2 d. */
+export function roughly(ms: number | null): string {
+  if (ms === null || !Number.isFinite(ms)) return DASH;
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h`;
+  return `${integer.format(Math.floor(seconds / 86_400))} d`;
 }
 
 /** Milliseconds between two times; the second one may be now. */

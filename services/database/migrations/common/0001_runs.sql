@@ -52,7 +52,7 @@ CREATE TABLE runs (
 CREATE INDEX runs_agent ON runs (agent, id);
 CREATE INDEX runs_status ON runs (status, id);
 CREATE INDEX runs_parent ON runs (parent, id) WHERE parent <> '';
-CREATE INDEX runs_wake ON runs (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX runs_wake ON runs (status, wake_at) WHERE wake_at IS NOT NULL;
 CREATE UNIQUE INDEX runs_idempotency ON runs (created_by, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE messages (

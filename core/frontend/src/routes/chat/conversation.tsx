@@ -9,12 +9,12 @@ import { PageHeader } from "../../components/page";
 import { RunLink } from "../../components/page-link";
 import { runStatus, Status } from "../../components/status";
 import { orDash } from "../../lib/format";
-import { exportMarkdown, transcript } from "../../lib/transcript";
+import { exportMarkdown, type Item, transcript } from "../../lib/transcript";
 import type { LiveRun } from "../../lib/use-run";
 import { useRunActions } from "../../lib/use-run-actions";
 import { isFinal } from "../../lib/waterfall";
 import { Composer } from "./composer";
-import { ItemView } from "./items";
+import { ItemView, type Task } from "./items";
 import { RunState } from "./run-state-line";
 
 interface Props {
@@ -80,7 +80,7 @@ export function Conversation({ id, live, run }: Props) {
           </p>
         )}
         {items.map((item, i) => (
-          <ItemView key={item.key} item={item} run={run} task={taskBefore(items, i)} />
+          <ItemView key={item.key} item={item} run={run} task={taskOf(items, i, over)} />
         ))}
         <RunState live={live} run={run} resume={() => actions.resume.mutate()} resuming={actions.resume.isPending} />
       </div>
@@ -102,11 +102,13 @@ export function Conversation({ id, live, run }: Props) {
   );
 }
 
-/** What the user asked before an answer, and whether it was the first thing. */
-function taskBefore(items: ReturnType<typeof transcript>, at: number): { text: string; first: boolean } | null {
-  const before = items.slice(0, at).filter((item) => item.kind === "user");
-  const last = before.at(-1);
-  return last === undefined ? null : { text: last.text, first: before.length === 1 };
+/** The task that an answer finishes, and whether it was the first one; null for what is said on the way to an answer. */
+function taskOf(items: Item[], at: number, over: boolean): Task | null {
+  const next = items[at + 1];
+  if (next === undefined ? !over : next.kind !== "user") return null;
+  const tasks = items.slice(0, at).filter((item) => item.kind === "user");
+  const last = tasks.at(-1);
+  return last === undefined ? null : { text: last.text, first: tasks.length === 1 };
 }
 
 /** Keeps the end in sight while it grows, unless the reader has scrolled away from it. */

@@ -12,10 +12,15 @@ import { filesOf } from "../../lib/sent-files";
 import { type Item, pretty, summary } from "../../lib/transcript";
 import { useStart } from "./page";
 
+export interface Task {
+  text: string;
+  first: boolean;
+}
+
 interface Props {
   item: Item;
   run: Run;
-  task: { text: string; first: boolean } | null;
+  task: Task | null;
 }
 
 export function ItemView({ item, run, task }: Props) {

@@ -11,7 +11,7 @@ import { PathLink, RunLink } from "../../components/page-link";
 import { Skeleton } from "../../components/skeleton";
 import { Status, type StatusWord } from "../../components/status";
 import { useNow } from "../../components/time";
-import { between, duration, orDash } from "../../lib/format";
+import { between, orDash, roughly } from "../../lib/format";
 import { question, summary } from "../../lib/transcript";
 
 interface Props {
@@ -99,7 +99,7 @@ function Waiting({ approval }: { approval: Approval }) {
   const [open, setOpen] = useState(false);
   const panel = useId();
   const asks = approval.reason === "question";
-  const age = duration(between(approval.created_at, null, now));
+  const age = roughly(between(approval.created_at, null, now));
   const Chevron = open ? ChevronDown : ChevronRight;
   return (
     <li className={box}>

@@ -3,7 +3,7 @@ import type { AgentStatus, Service } from "../../api/models";
 import { Empty } from "../../components/notice";
 import { AgentLink } from "../../components/page-link";
 import { Status } from "../../components/status";
-import { count, duration, orDash } from "../../lib/format";
+import { count, latency, orDash } from "../../lib/format";
 
 const row = "grid items-center gap-x-3 border-b border-line py-1 last:border-b-0 [overflow-wrap:anywhere]";
 
@@ -16,14 +16,14 @@ export function ServiceRows({ items }: { items: Service[] }) {
         // biome-ignore lint/suspicious/noArrayIndexKey: a name may be missing or twice
         <li
           key={`${s.name}${i}`}
-          className={`${row} grid-cols-[minmax(0,5fr)_minmax(0,4fr)_auto] md:grid-cols-[minmax(0,3fr)_minmax(0,3fr)_minmax(0,4fr)_auto]`}
+          className={`${row} grid-cols-[minmax(0,5fr)_minmax(0,4fr)_64px] md:grid-cols-[minmax(0,3fr)_minmax(0,3fr)_minmax(0,4fr)_64px]`}
         >
           <span>{orDash(s.name)}</span>
           <Status value={s.state} />
           <span className="hidden truncate text-sm text-ink-2 md:block" title={s.detail}>
             {s.restarts !== null && s.restarts > 0 ? t("restarts", { count: s.restarts }) : s.detail}
           </span>
-          <span className="num text-right text-ink-2">{duration(s.latency_ms)}</span>
+          <span className="num text-right text-ink-2">{latency(s.latency_ms)}</span>
         </li>
       ))}
     </ul>
@@ -39,7 +39,7 @@ export function AgentRows({ items }: { items: AgentStatus[] }) {
         // biome-ignore lint/suspicious/noArrayIndexKey: a name may be missing or twice
         <li
           key={`${a.agent.name}${i}`}
-          className={`${row} grid-cols-[minmax(0,5fr)_minmax(0,4fr)_auto] md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)_minmax(0,4fr)_auto]`}
+          className={`${row} grid-cols-[minmax(0,5fr)_minmax(0,4fr)_64px] md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)_minmax(0,4fr)_64px]`}
         >
           <AgentLink name={a.agent.name}>{orDash(a.agent.name)}</AgentLink>
           <Status value={agentWord(a)} />

@@ -118,7 +118,7 @@ function StepFacts({ step }: { step: Step }) {
     <>
       <p className="flex flex-wrap items-center gap-x-2 text-ink-2">
         <Status value={step.status} />
-        <span className="num">{t("tokensCost", facts)}</span>
+        <span className="num">{step.kind === "tool" ? facts.duration : t("facts", facts)}</span>
       </p>
       {step.effect !== "" && <p className="text-sm text-ink-2">{effect(step.effect)}</p>}
       {step.error !== "" && <p className="text-sm text-bad [overflow-wrap:anywhere]">{step.error}</p>}
@@ -157,11 +157,12 @@ function Output({ step, messages }: { step: Step; messages: Message[] }) {
 
 function Messages({ messages }: { messages: Message[] }) {
   const t = useTranslations("run");
+  const role = useTranslations("role");
   if (messages.length === 0) return <p className="text-ink-2">{t("none")}</p>;
   return messages.map((m, i) => (
     <div key={m.index ?? `?${i}`} className="flex flex-col gap-1">
-      <p className="text-sm font-semibold text-ink-2">{m.role}</p>
-      {m.text !== "" && <Code text={m.text} label={m.role} className={m.is_error ? "text-bad" : ""} />}
+      <p className="text-sm font-semibold text-ink-2">{role(m.role)}</p>
+      {m.text !== "" && <Code text={m.text} label={role(m.role)} className={m.is_error ? "text-bad" : ""} />}
       {m.tool_calls.map((call, k) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: an id may be missing
         <div key={`${call.id}${k}`} className="flex flex-col gap-1">

@@ -26,7 +26,7 @@ export function WaterfallView({ run, chart, selected, onSelect, onToggle }: Prop
         <span className="relative h-5">
           {ticks(chart.length).map((at) => (
             <span key={at} className="num absolute whitespace-nowrap" style={{ left: `${(at / chart.length) * 100}%` }}>
-              {duration(at).replace(".0 s", " s")}
+              {tick(at, chart.length)}
             </span>
           ))}
         </span>
@@ -47,6 +47,12 @@ export function WaterfallView({ run, chart, selected, onSelect, onToggle }: Prop
       {chart.rows.length === 1 && <Empty>{t("noSteps")}</Empty>}
     </Panel>
   );
+}
+
+/** A mark of the axis, in the unit that suits its length. */
+function tick(at: number, length: number): string {
+  if (length < 2_000) return `${Math.round(at)} ms`;
+  return length < 180_000 ? `${at / 1000} s` : duration(at);
 }
 
 interface RowProps {

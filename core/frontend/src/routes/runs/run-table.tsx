@@ -104,12 +104,12 @@ function Row({ run, index, top, height }: { run: Run; index: number; top: number
       role="row"
       aria-rowindex={index + 2}
       style={{ transform: `translateY(${top}px)`, height }}
-      className={`${grid} absolute inset-x-0 border-b border-line px-3 max-md:flex max-md:flex-wrap max-md:content-center max-md:justify-between max-md:gap-x-3 hover:bg-raised`}
+      className={`${grid} absolute inset-x-0 border-b border-line px-3 max-md:grid max-md:grid-cols-[minmax(0,1fr)_auto] max-md:content-center max-md:gap-x-3 hover:bg-raised`}
     >
       <span role="cell" className="max-md:order-2">
         <Status value={runStatus(run)} />
       </span>
-      <span role="cell" className="min-w-0 truncate max-md:order-1 max-md:max-w-[60%]">
+      <span role="cell" className="min-w-0 truncate max-md:order-1">
         <RunLink id={run.id}>
           {orDash(run.agent)} <span className="font-mono text-sm text-ink-2">{shortId(run.id)}</span>
         </RunLink>

@@ -8,7 +8,7 @@ import { QueryView } from "../../components/query-view";
 import { Status } from "../../components/status";
 import { type Column, Table } from "../../components/table";
 import { Moment } from "../../components/time";
-import { count, duration, orDash } from "../../lib/format";
+import { count, latency, orDash } from "../../lib/format";
 
 export function ServicesPage() {
   const t = useTranslations("services");
@@ -39,7 +39,7 @@ function Services({ items }: { items: Service[] }) {
     { title: t("state"), cell: (s) => <Status value={s.state} /> },
     { title: t("kind"), cell: (s) => (s.kind === "" ? "—" : t(s.kind)), quiet: true },
     { title: t("detail"), cell: (s) => orDash(s.detail), quiet: true, wide: true },
-    { title: t("latency"), cell: (s) => duration(s.latency_ms), number: true },
+    { title: t("latency"), cell: (s) => latency(s.latency_ms), number: true },
     { title: t("restarts"), cell: (s) => count(s.restarts), number: true },
     { title: t("since"), cell: (s) => <Moment value={s.since} />, number: true },
     { title: t("checked"), cell: (s) => <Moment value={s.checked_at} />, number: true },

@@ -46,7 +46,7 @@ export function SideBar({ name, scopes, canLogOut, onFind }: BarProps) {
       <button
         type="button"
         onClick={onFind}
-        className="flex items-center gap-2 rounded-md border border-line px-2 py-1 text-sm text-ink-2 hover:bg-raised"
+        className="flex items-center gap-1.5 rounded-md border border-line px-1.5 py-1 text-sm text-ink-2 hover:bg-raised"
       >
         <Search size={12} aria-hidden className="shrink-0" />
         <span className="truncate">{t("find")}</span>

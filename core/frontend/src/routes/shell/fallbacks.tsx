@@ -7,7 +7,7 @@ import { PageHeader, Panel } from "../../components/page";
 export function NotFound() {
   const t = useTranslations("common");
   return (
-    <div className="flex flex-col gap-3.5 p-3.5">
+    <>
       <PageHeader title={t("notFound")} />
       <p className="text-ink-2">{t("notFoundText")}</p>
       <p>
@@ -15,7 +15,7 @@ export function NotFound() {
           {t("toOverview")}
         </Link>
       </p>
-    </div>
+    </>
   );
 }
 
@@ -23,13 +23,30 @@ export function NotFound() {
 export function PageError({ error }: ErrorComponentProps) {
   const t = useTranslations("common");
   return (
-    <div className="flex flex-col gap-3.5 p-3.5">
+    <>
       <PageHeader title={t("pageFailed")} />
       <Panel>
         <ErrorNotice title={t("pageFailed")} error={error} retry={() => location.reload()}>
           {t("pageFailedText")}
         </ErrorNotice>
       </Panel>
-    </div>
+    </>
+  );
+}
+
+/** Where not even the frame can be shown, such as without an answer from the server. */
+export function FrameError(props: ErrorComponentProps) {
+  return (
+    <main id="main" className="flex flex-col gap-3.5 p-3.5">
+      <PageError {...props} />
+    </main>
+  );
+}
+
+export function FrameNotFound() {
+  return (
+    <main id="main" className="flex flex-col gap-3.5 p-3.5">
+      <NotFound />
+    </main>
   );
 }
