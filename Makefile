@@ -70,10 +70,10 @@ $(LINTER):
 	@mv .tools/golangci-lint $@
 
 .PHONY: generate
-generate: ## write the generated files: config/schema.json, docs/openapi.json
+generate: | $(MADE) ## write the generated files: config/schema.json, docs/openapi.json
 	@$(GO) run ./cmd/sutazai config schema > $(MADE)/schema.json
 	@mv $(MADE)/schema.json config/schema.json
-	@$(GO) test ./tests -count=1 -run '^TestOpenAPI' -args -update
+	@SUTAZAI_GENERATE=1 $(GO) test ./tests -count=1 -run '^TestOpenAPI'
 
 .PHONY: check-generated
 check-generated: | $(MADE)

@@ -19,6 +19,7 @@ const (
 	maxSettingsBytes    = 64 << 10
 	maxDescriptionRunes = 1024
 	maxNameBytes        = 64
+	maxProblems         = 50 // told of one file
 )
 
 // DefaultModel is the route of an agent whose file names no model.
@@ -71,6 +72,9 @@ type reader struct {
 }
 
 func (p *reader) problem(line int, format string, args ...any) {
+	if len(p.problems) >= maxProblems {
+		return
+	}
 	p.problems = append(p.problems, Problem{File: p.file, Line: line, Message: fmt.Sprintf(format, args...)})
 }
 

@@ -102,7 +102,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 			s.metrics.duration.WithLabelValues(route).Observe(took.Seconds())
 			s.log.LogAttrs(r.Context(), levelOf(route, rec.status), "request",
 				slog.String("method", method), slog.String("path", short(r.URL.Path)), slog.Int("status", rec.status),
-				slog.Int64("bytes", rec.bytes), slog.Duration("took", took), slog.String("actor", info.actor),
+				slog.Int64("bytes", rec.bytes), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("actor", info.actor),
 				slog.String("addr", info.addr), slog.String("request_id", info.id))
 			if cut {
 				panic(http.ErrAbortHandler)

@@ -103,6 +103,7 @@ func (t *tools) made(name string) int {
 }
 
 func (*tools) Attach(string, []core.File) error { return nil }
+func (*tools) Remove(string) error              { return nil }
 
 // agentMap is a set of definitions.
 type agentMap map[string]core.Agent
@@ -205,7 +206,8 @@ func (b *bench) open() (o *orchestrator.Orchestrator, stop func()) {
 		b.t.Fatalf("launch: %v", err)
 	}
 	stop = sync.OnceFunc(func() {
-		if err := errors.Join(o.Close(3*time.Second), db.Close()); err != nil {
+		o.Drain(3 * time.Second)
+		if err := errors.Join(o.Close(), db.Close()); err != nil {
 			b.t.Errorf("close: %v", err)
 		}
 	})

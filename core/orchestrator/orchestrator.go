@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
@@ -17,6 +18,9 @@ import (
 	"github.com/sutazai/sutazai/core/agents/llm"
 	"github.com/sutazai/sutazai/internal/events"
 )
+
+// engineGrace is how long the engine has to end its polls.
+const engineGrace = 3 * time.Second
 
 // Config bounds what the orchestrator does.
 type Config struct {
@@ -53,6 +57,7 @@ type Orchestrator struct {
 	hub    *events.Hub
 	brain  llm.Agent
 
+	launched atomic.Bool
 	kick     chan struct{} // something is queued
 	stopped  chan struct{} // closed when the dispatcher has ended
 	draining context.Context
@@ -92,13 +97,15 @@ func (o *Orchestrator) Launch(ctx context.Context) error {
 	if err := o.rescueStranded(ctx); err != nil {
 		return err
 	}
+	o.launched.Store(true)
 	go o.dispatch()
 	return nil
 }
 
-// Close drains: no segment starts, runs stop at the next step and stay queued for the next start or another replica.
-// Model calls still in flight after two thirds of the grace are cut (they are made again later); tool calls are not.
-func (o *Orchestrator) Close(grace time.Duration) error {
+// Drain lets no segment start and waits until those under way have come to the end of a step; their runs stay queued
+// for the next start or another replica. Model calls still in flight after two thirds of the grace are cut (they are
+// made again later); tool calls are not. Watching and starting runs still works.
+func (o *Orchestrator) Drain(grace time.Duration) {
 	o.mu.Lock()
 	o.idle = make(chan struct{})
 	if len(o.active) == 0 {
@@ -107,24 +114,31 @@ func (o *Orchestrator) Close(grace time.Duration) error {
 	idle := o.idle
 	o.mu.Unlock()
 	o.drain()
-	<-o.stopped
-
+	if o.launched.Load() {
+		<-o.stopped
+	}
 	patience := time.NewTimer(grace * 2 / 3)
 	defer patience.Stop()
 	select {
 	case <-idle:
+		return
 	case <-patience.C:
-		o.cut()
-		last := time.NewTimer(grace / 3)
-		defer last.Stop()
-		select {
-		case <-idle:
-		case <-last.C:
-			o.Log.Warn("some tool calls did not end in time; their runs resume at the next start", "grace", grace)
-		}
 	}
 	o.cut()
-	return dbos.Shutdown(o.engine.ctx, max(grace/3, time.Second))
+	last := time.NewTimer(grace / 3)
+	defer last.Stop()
+	select {
+	case <-idle:
+	case <-last.C:
+		o.Log.Warn("some tool calls did not end in time; their runs resume at the next start", "grace", grace.String())
+	}
+}
+
+// Close ends the engine, and with it the database handles that it shares. Drain first.
+func (o *Orchestrator) Close() error {
+	o.drain()
+	o.cut()
+	return dbos.Shutdown(o.engine.ctx, engineGrace)
 }
 
 func (o *Orchestrator) enter(run string, cancel context.CancelCauseFunc) {

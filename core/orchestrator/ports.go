@@ -75,6 +75,7 @@ type Tools interface {
 	Spec(name string) (core.ToolSpec, bool)
 	Call(ctx context.Context, inv core.ToolInvocation) core.ToolResult
 	Attach(workspace string, files []core.File) error
+	Remove(workspace string) error
 }
 
 // Agents finds agent definitions.

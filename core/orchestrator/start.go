@@ -66,6 +66,11 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 		}
 		return o.insertRun(ctx, q, r, messages)
 	})
+	if err != nil && len(in.Files) > 0 {
+		if e := o.Tools.Remove(r.Root); e != nil {
+			o.Log.Warn("files of a run that could not be recorded stay behind", "workspace", r.Root, "error", e)
+		}
+	}
 	if err != nil && in.IdempotencyKey != "" {
 		// Two at once with one key: the database lets one in, the other one gets its run.
 		if r, ok, e := o.sameRequest(ctx, in, hash); ok || e != nil {

@@ -223,10 +223,13 @@ func (a *App) Close(context.Context) error { return a.close(a.opts.Config.Server
 func (a *App) close(grace time.Duration) error {
 	a.closed.Do(func() {
 		if a.runs != nil {
-			a.closeErr = a.runs.Close(grace)
+			a.runs.Drain(grace)
 		}
 		a.quit()
 		a.background.Wait()
+		if a.runs != nil {
+			a.closeErr = a.runs.Close()
+		}
 		for i := len(a.closers) - 1; i >= 0; i-- {
 			a.closeErr = errors.Join(a.closeErr, a.closers[i]())
 		}

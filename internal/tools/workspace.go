@@ -250,7 +250,7 @@ func (w *workspaces) room(ctx context.Context, root *os.Root, files map[string]i
 			return mustBeRegular(info, name)
 		case err == nil:
 			used -= info.Size()
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		case errors.Is(err, fs.ErrNotExist):
 			count++
 		default:
 			return fileError(err, name)
@@ -272,8 +272,10 @@ func (w *workspaces) room(ctx context.Context, root *os.Root, files map[string]i
 func put(root *os.Root, name string, content []byte) (err error) {
 	dir := path.Dir(name)
 	if dir != "." {
-		if err := root.MkdirAll(dir, 0o700); err != nil {
-			return fileError(err, dir)
+		if err := root.MkdirAll(dir, 0o700); errors.Is(err, fs.ErrExist) {
+			return fileError(syscall.ENOTDIR, name)
+		} else if err != nil {
+			return fileError(err, name)
 		}
 	}
 	sum := sha256.Sum256([]byte(name))

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/dbtx"
@@ -120,14 +121,23 @@ func (s Runs) Step(ctx context.Context, q dbtx.Querier, run string, index int) (
 	return st, notFound(err, "step", fmt.Sprintf("%s:%d", run, index))
 }
 
-// AddEvents appends events.
+// AddEvents appends events, in one statement: it is part of every step's commit.
 func (s Runs) AddEvents(ctx context.Context, q dbtx.Querier, run string, events []core.StoredEvent) error {
-	for _, e := range events {
-		if _, err := q.Exec(ctx, `INSERT INTO run_events (run, n, type, ref, at) VALUES ($1,$2,$3,$4,$5)`, run, e.N, e.Type, e.Ref, ms(e.At)); err != nil {
-			return err
-		}
+	if len(events) == 0 {
+		return nil
 	}
-	return nil
+	var values strings.Builder
+	args := []any{run}
+	for i, e := range events {
+		if i > 0 {
+			values.WriteByte(',')
+		}
+		n := len(args)
+		fmt.Fprintf(&values, "($1,$%d,$%d,$%d,$%d)", n+1, n+2, n+3, n+4)
+		args = append(args, e.N, e.Type, e.Ref, ms(e.At))
+	}
+	_, err := q.Exec(ctx, `INSERT INTO run_events (run, n, type, ref, at) VALUES `+values.String(), args...)
+	return err
 }
 
 // Events returns at most limit events of a run with a number above after, in order.

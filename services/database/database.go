@@ -13,17 +13,19 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/dbtx"
 )
+
+// txTries bounds how often a transaction is tried that the database gave up for another's sake.
+const txTries = 5
 
 // Options say which database to open.
 type Options struct {
@@ -209,11 +211,23 @@ func (s splitQuerier) QueryRow(ctx context.Context, query string, args ...any) d
 	return s.pick(query).QueryRow(ctx, query, args...)
 }
 
-// Tx runs fn in one transaction: committed when fn returns nil, rolled back otherwise.
+// Tx runs fn in one transaction: committed when fn returns nil, rolled back otherwise. A transaction that PostgreSQL
+// gave up to resolve a deadlock is tried again, so fn may run more than once.
 func (d *DB) Tx(ctx context.Context, fn func(context.Context, dbtx.Querier) error) error {
-	if d.pool != nil {
-		return pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error { return fn(ctx, dbtx.FromPGX(tx)) })
+	if d.pool == nil {
+		return known(d.sqliteTx(ctx, fn), "store")
 	}
+	var err error
+	for range txTries {
+		err = pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error { return fn(ctx, dbtx.FromPGX(tx)) })
+		if pe, ok := errors.AsType[*pgconn.PgError](err); !ok || pe.Code != pgerrcode.DeadlockDetected && pe.Code != pgerrcode.SerializationFailure {
+			break
+		}
+	}
+	return known(err, "store")
+}
+
+func (d *DB) sqliteTx(ctx context.Context, fn func(context.Context, dbtx.Querier) error) error {
 	tx, err := d.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -253,28 +267,4 @@ func (d *DB) Close() error {
 		return nil
 	}
 	return errors.Join(d.reader.Close(), d.writer.Close())
-}
-
-// explain turns a driver's error into one that says what to do, where we know it.
-func explain(err error, doing string) error {
-	if err == nil {
-		return nil
-	}
-	if se, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch se.Code() & 0xff {
-		case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-			return damaged("file", err)
-		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
-			return core.Wrap(core.CodeStorageFull, err, "cannot %s: no space left, or the disk fails; free space and it goes on", doing)
-		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-			return core.Wrap(core.CodeInvalid, err, "cannot %s: the file or folder cannot be written; check its permissions", doing)
-		}
-	}
-	if _, ok := errors.AsType[*core.Error](err); ok {
-		return err
-	}
-	if strings.Contains(err.Error(), "connect") {
-		return core.Wrap(core.CodeUnavailable, err, "cannot %s: the database does not answer", doing)
-	}
-	return core.Wrap(core.CodeInternal, err, "cannot %s", doing)
 }

@@ -52,6 +52,7 @@ func TestCommandLine(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setup,
+		Deadline:            time.Now().Add(3 * time.Minute),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "model": startModel, "server": serverCommand, "occupy": occupy, "capture": capture, "await": await,
 			"nosecret": noSecret,
