@@ -125,9 +125,12 @@ $(MADE):
 
 # The stamps tell make what is up to date.
 $(MADE)/node_modules: $(CONSOLE)/package.json $(CONSOLE)/package-lock.json | $(MADE)
-	@cd $(CONSOLE) && $(NPM) ci --no-audit --no-fund --loglevel=error
+	@echo 'console: installing packages'
+	@cd $(CONSOLE) && $(NPM) ci --no-audit --no-fund --loglevel=error > '$(CURDIR)/$(MADE)/npm.log' 2>&1 || { cat '$(CURDIR)/$(MADE)/npm.log'; exit 1; }
 	@touch $@
 
 $(MADE)/console: $(MADE)/node_modules $(CONSOLE_FILES)
-	@cd $(CONSOLE) && $(NPM) run --silent build
+	@echo 'console: building'
+	@cd $(CONSOLE) && $(NPM) run --silent build > '$(CURDIR)/$(MADE)/console.log' 2>&1 || { cat '$(CURDIR)/$(MADE)/console.log'; exit 1; }
+	@tail -n 1 $(MADE)/console.log
 	@touch $@

@@ -150,9 +150,9 @@ type Local struct {
 
 // Tools bounds what the built-in tools may use.
 type Tools struct {
-	WorkspaceMax int64         `yaml:"workspace_max" as:"size" min:"1KB"`
-	OutputMax    int64         `yaml:"output_max" as:"size" min:"1KB" max:"16MB"`
-	Timeout      time.Duration `yaml:"timeout" min:"1s" max:"24h"`
+	WorkspaceMax int64         `yaml:"workspace_max" as:"size" min:"1KB" reload:"true"`
+	OutputMax    int64         `yaml:"output_max" as:"size" min:"1KB" max:"16MB" reload:"true"`
+	Timeout      time.Duration `yaml:"timeout" min:"1s" max:"24h" reload:"true"`
 	Fetch        Fetch         `yaml:"fetch"`
 }
 
@@ -160,6 +160,6 @@ type Tools struct {
 type Fetch struct {
 	AllowPrivate bool          `yaml:"allow_private"`
 	AllowHosts   []string      `yaml:"allow_hosts" format:"host pattern"`
-	MaxBytes     int64         `yaml:"max_bytes" as:"size" min:"1KB" max:"1GB"`
-	Timeout      time.Duration `yaml:"timeout" min:"1s" max:"1h"`
+	MaxBytes     int64         `yaml:"max_bytes" as:"size" min:"1KB" max:"1GB" reload:"true"`
+	Timeout      time.Duration `yaml:"timeout" min:"1s" max:"1h" reload:"true"`
 }

@@ -209,12 +209,12 @@ func TestDiffTellsWhatARunningServerCanTakeOver(t *testing.T) {
 		"tools.output_max=1MB", "server.listen=127.0.0.1:0", "database.url=env:B", "models.routes.fast=[{target: local/default}]",
 	}})
 	reloadable, restart := Diff(before, after)
-	if want := []string{"log.level", "server.rate_limit.login_per_minute"}; !slices.Equal(reloadable, want) {
+	if want := []string{"log.level", "server.rate_limit.login_per_minute", "tools.output_max"}; !slices.Equal(reloadable, want) {
 		t.Errorf("reloadable %v, want %v", reloadable, want)
 	}
 	if want := []string{"database.url", "models.providers.x.api_key", "models.providers.x.base_url", "models.providers.x.headers",
 		"models.providers.x.kind", "models.providers.x.models", "models.providers.x.prices", "models.providers.x.timeout",
-		"models.providers.x.tools", "models.retry.attempts", "models.routes.fast", "server.listen", "tools.output_max"}; !slices.Equal(restart, want) {
+		"models.providers.x.tools", "models.retry.attempts", "models.routes.fast", "server.listen"}; !slices.Equal(restart, want) {
 		t.Errorf("restart %v, want %v", restart, want)
 	}
 	if r, s := Diff(after, after); r != nil || s != nil {

@@ -15,6 +15,7 @@ func builtSQL() map[string]string {
 		"internal/tools.attach":               "quotes the name of an attached file, which SQL cannot take as an argument",
 		"internal/tools.insert":               "quotes the names of a CSV file's columns; values are arguments",
 		"internal/tools.query":                "the agent's own query, on files that are attached read-only",
+		"services/database.AddEvents":         "repeats a constant row of numbered placeholders",
 		"services/database.Approvals":         "adds constant conditions with numbered placeholders",
 		"services/database.List":              "adds constant conditions with numbered placeholders",
 		"services/database.Lock":              "adds a constant that the dialect gives",

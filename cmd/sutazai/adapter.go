@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 
-	"github.com/sutazai/sutazai/config"
-	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/app"
 )
 
@@ -24,8 +22,6 @@ func theProgram() program {
 			return a, nil
 		},
 		checkAgents: app.ValidateAgents,
-		pullModel: func(context.Context, *config.Config, string, func(int64, int64)) (string, error) {
-			return "", core.Errorf(core.CodeInternal, "not wired")
-		},
+		pullModel:   app.PullModel,
 	}
 }

@@ -52,7 +52,7 @@ func TestErrorsOfTheServerBecomeMessagesAndExitCodes(t *testing.T) {
 
 func TestAServerThatIsNotThereIsNamed(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestTheKindOfAnErrorSurvivesTheStream(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
-	cl := &client{conn: &connector{found: &endpoint{base: s.URL, http: http.DefaultClient}}}
+	cl := &client{conn: &connector{found: &endpoint{base: s.URL, http: s.Client()}}}
 	for _, err := range cl.stream(t.Context(), "x", 0, func(error) { t.Error("a missing run is asked for again") }) {
 		if e, ok := errors.AsType[*core.Error](err); !ok || e.Code != core.CodeNotFound {
 			t.Errorf("got %v", err)

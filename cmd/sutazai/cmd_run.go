@@ -91,6 +91,7 @@ func (c *cli) runAgent(cmd *cobra.Command, args []string, o runFlags) error {
 		return err
 	}
 	cl := c.client()
+	cl.conn.work = !o.detach
 	run, err := cl.startRun(ctx, request, uuid.NewString())
 	if err != nil {
 		return err

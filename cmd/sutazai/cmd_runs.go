@@ -1,10 +1,16 @@
 package main
 
 import (
+	"context"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sutazai/sutazai/core"
 )
+
+// cancelPatience is how long cancel waits until the run has stopped.
+const cancelPatience = 10 * time.Second
 
 func (c *cli) runsCommand() *cobra.Command {
 	return groupCommand("runs", "List, inspect and steer runs", "  sutazai runs list --status waiting\n  sutazai runs show 019ab3c1-7c2e",
@@ -26,7 +32,7 @@ RUN is a run's id or the beginning of one.`, clientExits(exitLimit, exitWaiting)
 			if err := checkWaitFlags(cmd, o); err != nil {
 				return err
 			}
-			cl := c.client()
+			cl := c.workingClient()
 			run, err := cl.findRun(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -64,6 +70,7 @@ Steps that are finished are not executed again.`, clientExits()...),
 // actOnRun cancels or resumes a run and says where it stands then.
 func (c *cli) actOnRun(cmd *cobra.Command, typed, action string) error {
 	cl := c.client()
+	cl.conn.work = action == "cancel" // who executes a run is who can stop it
 	run, err := cl.findRun(cmd.Context(), typed)
 	if err != nil {
 		return err
@@ -71,14 +78,35 @@ func (c *cli) actOnRun(cmd *cobra.Command, typed, action string) error {
 	if run, err = cl.act(cmd.Context(), run.ID, action); err != nil {
 		return err
 	}
+	if action == "cancel" && !run.Status.Final() {
+		if run, err = cl.settled(cmd.Context(), run); err != nil {
+			return err
+		}
+	}
 	if c.flags.json {
 		return printJSON(c.out, run)
 	}
-	c.note("run %s is %s", run.ID, run.Status)
+	if action == "cancel" && !run.Status.Final() {
+		c.note("run %s was told to stop; it stops as soon as its step in flight allows", run.ID)
+	} else {
+		c.note("run %s is %s", run.ID, run.Status)
+	}
 	if action == "resume" && cl.conn.hosts() {
 		c.noteNoServer(run)
 	}
 	return nil
+}
+
+// settled waits a while for a run that was told to stop: the step in flight ends first.
+func (c *client) settled(ctx context.Context, run core.Run) (core.Run, error) {
+	waiting, cancel := context.WithTimeout(ctx, cancelPatience)
+	defer cancel()
+	for range c.stream(waiting, run.ID, 0, func(error) {}) { // whatever happens, the run is asked for below
+	}
+	if ctx.Err() != nil {
+		return run, ctx.Err()
+	}
+	return c.run(ctx, run.ID)
 }
 
 // noteNoServer says how a run gets to work when only this short command served it.

@@ -50,8 +50,11 @@ type connector struct {
 	apiKey    string
 	// socket returns the path of the data folder's socket.
 	socket func() (string, error)
-	// start starts a server in this process; nil means that none may be started.
-	start func(ctx context.Context) (server, error)
+	// start starts a server in this process; nil means that none may be started. Unless it is to work, it executes no
+	// run: looking at runs must not make them call models.
+	start func(ctx context.Context, work bool) (server, error)
+	// work says that a server in this process is to execute runs.
+	work bool
 	// warn tells the user about something that works but should not stay so.
 	warn func(text string)
 
@@ -132,10 +135,10 @@ func (c *connector) find(ctx context.Context) (*endpoint, error) {
 		return nil, core.Errorf(core.CodeUnavailable,
 			"no server is running on this data folder; start one with `sutazai serve`, or name one with --server URL")
 	}
-	s, err := c.start(ctx)
+	s, err := c.start(ctx, c.work)
 	if err != nil {
 		// Another process may have taken the data folder a moment before us: then its socket answers soon.
-		if wait(ctx, func() bool { return answers(ctx, path) }, c.patience) {
+		if core.CodeOf(err) == core.CodeConflict && wait(ctx, func() bool { return answers(ctx, path) }, c.patience) {
 			return socketEndpoint(path), nil
 		}
 		return nil, err

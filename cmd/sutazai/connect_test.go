@@ -37,7 +37,7 @@ func (l *local) Close(context.Context) error {
 // listen serves the fake behind a socket in a short folder: the system limits a socket's path.
 func listen(t *testing.T, f *fake, socket string) *local {
 	t.Helper()
-	ln, err := net.Listen("unix", socket)
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestARunningServerIsUsedThroughItsSocket(t *testing.T) {
 	f.onStart = aRun(f)
 	socket := filepath.Join(shortDir(t), socketName)
 	listen(t, f, socket)
-	conn := &connector{socket: func() (string, error) { return socket, nil }, start: func(context.Context) (server, error) {
+	conn := &connector{socket: func() (string, error) { return socket, nil }, start: func(context.Context, bool) (server, error) {
 		t.Error("a second server was started")
 		return nil, core.Errorf(core.CodeInternal, "no")
 	}}
@@ -86,7 +86,7 @@ func TestWithoutAServerOneIsStartedAndClosed(t *testing.T) {
 	f := newFake(t)
 	socket := filepath.Join(shortDir(t), socketName)
 	var own *local
-	conn := &connector{socket: func() (string, error) { return socket, nil }, start: func(context.Context) (server, error) {
+	conn := &connector{socket: func() (string, error) { return socket, nil }, start: func(context.Context, bool) (server, error) {
 		own = listen(t, f, socket)
 		return own, nil
 	}}
@@ -97,16 +97,40 @@ func TestWithoutAServerOneIsStartedAndClosed(t *testing.T) {
 	}
 }
 
+func TestOnlyCommandsThatStayExecuteRuns(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]bool{
+		"runs list": false, "runs show " + runID: false, "runs resume " + runID: false, "run assistant x --detach": false, "agents list": false,
+		"run assistant x": true, "runs watch " + runID: true, "runs cancel " + runID: true,
+	} {
+		t.Run(line, func(t *testing.T) {
+			t.Parallel()
+			socket := filepath.Join(shortDir(t), socketName)
+			asked := false
+			conn := &connector{socket: func() (string, error) { return socket, nil }, start: func(_ context.Context, work bool) (server, error) {
+				if asked = true; work != want {
+					t.Errorf("a server that executes runs: %v", work)
+				}
+				return nil, core.Errorf(core.CodeUnavailable, "enough")
+			}}
+			localCall(t, conn, strings.Fields(line)...).want(t, exitUnreachable, "enough")
+			if !asked {
+				t.Error("no server was started")
+			}
+		})
+	}
+}
+
 func TestAServerThatDoesNotStartSaysWhyUnlessAnotherWasFaster(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	socket := filepath.Join(shortDir(t), socketName)
 	locked := core.Errorf(core.CodeConflict, "another sutazai uses this data folder")
 	conn := &connector{socket: func() (string, error) { return socket, nil }, patience: time.Millisecond,
-		start: func(context.Context) (server, error) { return nil, locked }}
+		start: func(context.Context, bool) (server, error) { return nil, locked }}
 	localCall(t, conn, "runs", "list").want(t, exitFailed, "another sutazai uses this data folder")
 	conn = &connector{socket: func() (string, error) { return socket, nil }, patience: time.Minute,
-		start: func(context.Context) (server, error) {
+		start: func(context.Context, bool) (server, error) {
 			listen(t, f, socket)
 			return nil, locked
 		}}
@@ -123,7 +147,7 @@ func TestWhenALocalServerGoesTheWorkIsTakenOver(t *testing.T) {
 	}
 	f.onStream = func(string) { go func() { _ = first.http.Close() }() }
 	conn := &connector{socket: func() (string, error) { return socket, nil }, patience: time.Millisecond,
-		start: func(context.Context) (server, error) {
+		start: func(context.Context, bool) (server, error) {
 			f.succeed(runID, "taken over")
 			return listen(t, f, socket), nil
 		}}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,7 @@ type startOptions struct {
 	log        *slog.Logger
 	level      *slog.LevelVar // of log
 	socketOnly bool           // listen on the data folder's socket and nothing else
+	idle       bool           // accept and show runs, but execute none
 }
 
 // globals are the flags that every command takes.
@@ -53,6 +55,7 @@ type cli struct {
 
 	cfg  *config.Config // loaded on first use
 	conn *connector     // made on first use
+	log  *os.File       // of the server in this process, if one was started
 }
 
 // run is the program without the process around it: tests call it as main does. It returns the exit code.
@@ -73,9 +76,16 @@ func (c *cli) execute(ctx context.Context, args []string) int {
 		err = closeErr
 	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		c.note("interrupted")
 		err = exitError(exitInterrupted)
 	}
-	return report(c.err, c.errStyle(), err)
+	exit := report(c.err, c.errStyle(), err)
+	if c.log != nil && core.CodeOf(err) == core.CodeInternal {
+		if _, ours := errors.AsType[*core.Error](err); ours {
+			c.note("The log is %s", c.log.Name())
+		}
+	}
+	return exit
 }
 
 // rootCommand builds the whole tree of commands.
@@ -146,6 +156,13 @@ func (c *cli) client() *client {
 	return &client{conn: c.conn}
 }
 
+// workingClient is client for commands that stay until a run's work is done: a server in this process executes runs.
+func (c *cli) workingClient() *client {
+	cl := c.client()
+	cl.conn.work = true
+	return cl
+}
+
 func (c *cli) socketPath() (string, error) {
 	cfg, err := c.config()
 	if err != nil {
@@ -156,16 +173,42 @@ func (c *cli) socketPath() (string, error) {
 
 // startHere starts a server in this process that listens on the socket alone. It outlives ctx: an interrupted
 // command closes it in order.
-func (c *cli) startHere(ctx context.Context) (server, error) {
+func (c *cli) startHere(ctx context.Context, work bool) (server, error) {
 	cfg, err := c.config()
 	if err != nil {
 		return nil, err
 	}
+	out, err := openLog(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c.log = out
 	var level slog.LevelVar
-	level.Set(slog.LevelError) // this is somebody's terminal, not a server's log
+	level.Set(max(slog.LevelWarn, logLevel(cfg)))
 	return c.program.start(context.WithoutCancel(ctx), startOptions{
-		config: cfg, log: slog.New(newLogHandler(c.err, true, &level)), level: &level, socketOnly: true,
+		config: cfg, log: slog.New(newLogHandler(out, true, &level)), level: &level, socketOnly: true, idle: !work,
 	})
+}
+
+// maxCommandLog is how long the log of short-lived servers may become, in bytes, before it starts again.
+const maxCommandLog = 4 << 20
+
+// openLog opens the log of the servers that commands start for themselves: a terminal is for the command's own words.
+func openLog(cfg *config.Config) (*os.File, error) {
+	dir := filepath.Join(cfg.Server.DataDir, "logs")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, core.Wrap(core.CodeInvalid, err, "cannot make the folder %s; set server.data_dir to a folder that can be written", dir)
+	}
+	path := filepath.Join(dir, "command.log")
+	mode := os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	if info, err := os.Stat(path); err == nil && info.Size() > maxCommandLog {
+		mode |= os.O_TRUNC
+	}
+	f, err := os.OpenFile(path, mode, 0o600)
+	if err != nil {
+		return nil, core.Wrap(core.CodeInvalid, err, "cannot write to the data folder: %s: %v", path, rootCause(err))
+	}
+	return f, nil
 }
 
 // close ends what the command line started.
@@ -173,7 +216,11 @@ func (c *cli) close() error {
 	if c.conn == nil {
 		return nil
 	}
-	return c.conn.close()
+	err := c.conn.close()
+	if c.log != nil {
+		err = errors.Join(err, c.log.Close())
+	}
+	return err
 }
 
 func (c *cli) outStyle() style { return style{wantColour(c.env, c.flags.noColor, c.outTerminal)} }

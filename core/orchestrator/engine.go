@@ -12,6 +12,7 @@ import (
 	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite" // error codes of the SQLite driver
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/dbtx"
 )
 
@@ -113,9 +114,10 @@ func (e *engine) checkpoint(ctx dbos.Context, name string, fn func(context.Conte
 	return err
 }
 
-// lost says whether an error means that this executor must let go of the run: another one has it, or the engine stops.
+// lost says whether an error means that this executor must let go of the run: it ended or another one has it, or the
+// engine stops.
 func lost(err error) bool {
-	return errors.Is(err, dbos.ErrConflictingWorkflowID) || errors.Is(err, dbos.ErrWorkflowCancelled) || errors.Is(err, context.Canceled)
+	return core.CodeOf(err) == core.CodeConflict || errors.Is(err, dbos.ErrConflictingWorkflowID) || errors.Is(err, dbos.ErrWorkflowCancelled) || errors.Is(err, context.Canceled)
 }
 
 // engineTx is an engine transaction as a Querier.

@@ -111,6 +111,9 @@ func (s *segment) load() (stale bool, err error) {
 	if r.Segment != s.in.Segment || r.Status.Final() {
 		return true, nil // it went on elsewhere, or ended
 	}
+	if len(done) > 0 && r.Status != core.RunRunning {
+		return true, nil // the segment had parked the run; only the engine did not get to know
+	}
 	s.state.Run = r
 	if s.state.Definition, err = o.Journal.AgentVersion(s.ctx, q, r.Agent, r.AgentVersion); err != nil {
 		return false, err

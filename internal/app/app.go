@@ -58,6 +58,7 @@ type App struct {
 	models *models
 	agents *agentFolder
 	tools  *tools.Registry
+	egress *egress.Client
 	limits *ratelimit.Limits
 
 	background sync.WaitGroup
@@ -101,10 +102,10 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	if a.tools, err = newTools(cfg, o.Logger); err != nil {
+	if a.tools, a.egress, err = newTools(cfg, o.Logger); err != nil {
 		return nil, err
 	}
-	a.onClose(a.tools.Close)
+	a.onClose(func() error { a.egress.Close(); return a.tools.Close() })
 	if a.models, err = startModels(life, cfg, observer, o.Logger); err != nil {
 		return nil, err
 	}
@@ -143,24 +144,28 @@ func (a *App) onClose(fn func() error) { a.closers = append(a.closers, fn) }
 
 func (a *App) goDo(fn func()) { a.background.Go(fn) }
 
-func newTools(cfg *config.Config, log *slog.Logger) (*tools.Registry, error) {
+func newTools(cfg *config.Config, log *slog.Logger) (*tools.Registry, *egress.Client, error) {
 	fetch := cfg.Tools.Fetch
-	client, err := egress.New(egress.Config{AllowPrivate: fetch.AllowPrivate, AllowHosts: fetch.AllowHosts, MaxBytes: fetch.MaxBytes, Timeout: fetch.Timeout})
+	client, err := egress.New(egress.Config{AllowPrivate: fetch.AllowPrivate, OnlyHosts: fetch.AllowHosts, MaxBytes: fetch.MaxBytes, Timeout: fetch.Timeout})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r, err := tools.New(tools.Config{
-		Dir: filepath.Join(cfg.Server.DataDir, "workspaces"), WorkspaceMax: cfg.Tools.WorkspaceMax, OutputMax: int(cfg.Tools.OutputMax), Timeout: cfg.Tools.Timeout,
-	}, tools.Deps{Egress: client, Now: time.Now, Logger: log})
+	r, err := tools.New(toolLimits(cfg), tools.Deps{Egress: client, Now: time.Now, Logger: log})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, t := range extraTools() {
 		if err := r.Register(t); err != nil {
-			return nil, errors.Join(err, r.Close())
+			return nil, nil, errors.Join(err, r.Close())
 		}
 	}
-	return r, nil
+	return r, client, nil
+}
+
+func toolLimits(cfg *config.Config) tools.Config {
+	return tools.Config{
+		Dir: filepath.Join(cfg.Server.DataDir, "workspaces"), WorkspaceMax: cfg.Tools.WorkspaceMax, OutputMax: int(cfg.Tools.OutputMax), Timeout: cfg.Tools.Timeout,
+	}
 }
 
 // executorID names this process to the engine: the same after a restart, so that it takes up its own runs, and different
@@ -249,5 +254,7 @@ func (a *App) Reload(next *config.Config) (applied, needRestart []string) {
 	}
 	a.settings.Store(next)
 	a.reloadRates(next)
+	a.tools.SetLimits(toolLimits(next))
+	a.egress.SetLimits(next.Tools.Fetch.MaxBytes, next.Tools.Fetch.Timeout)
 	return applied, needRestart
 }

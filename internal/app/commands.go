@@ -12,10 +12,11 @@ import (
 // folder together with the shipped agents. It starts nothing.
 func ValidateAgents(cfg *config.Config, paths []string) (problems []string, read int, err error) {
 	log := slog.New(slog.DiscardHandler)
-	tools, err := newTools(cfg, log)
+	tools, outside, err := newTools(cfg, log)
 	if err != nil {
 		return nil, 0, err
 	}
+	outside.Close()
 	specs := tools.Specs()
 	if err := tools.Close(); err != nil {
 		return nil, 0, core.Wrap(core.CodeInternal, err, "cannot close the workspaces")

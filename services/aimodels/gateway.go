@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -128,7 +129,7 @@ func (g *Gateway) Models(ctx context.Context) ([]core.Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(all, func(a, b core.Model) int { return cmpString(a.ID, b.ID) })
+	slices.SortFunc(all, func(a, b core.Model) int { return strings.Compare(a.ID, b.ID) })
 	return all, nil
 }
 

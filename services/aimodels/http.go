@@ -76,7 +76,8 @@ func NewHTTPClient(cfg HTTPConfig) (*HTTPClient, error) {
 			TLSHandshakeTimeout: cfg.ConnectTimeout,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 16,
-			IdleConnTimeout:     90 * time.Second,
+			// Shorter than the 5 s after which llama.cpp closes: a request on a closed connection fails, and is not repeated here.
+			IdleConnTimeout: 4 * time.Second,
 		},
 		// The key and the conversation are meant for one origin. A redirect elsewhere is refused, not followed without them.
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {

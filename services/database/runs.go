@@ -92,6 +92,7 @@ func (s Runs) Insert(ctx context.Context, q dbtx.Querier, r core.RunRecord) erro
 
 // Save writes what an executor may change of a run, and hands out numbers for events: those after the larger of what
 // is stored and known (the latest number given to a client). It returns the first of them, and who wants the run stopped.
+// A run that has ended, or has gone on in a later segment, is not changed: that is CodeConflict, and the caller lets go of it.
 func (s Runs) Save(ctx context.Context, q dbtx.Querier, r core.RunRecord, known int64, events int) (first int64, cancelledBy string, err error) {
 	var code, message string
 	if r.Error != nil {
@@ -106,11 +107,15 @@ func (s Runs) Save(ctx context.Context, q dbtx.Querier, r core.RunRecord, known 
 		error_message=$8, input_tokens=$9, output_tokens=$10, cost_micro_usd=$11, steps=$12, messages=$13, input_message=$14, started_at=$15,
 		finished_at=$16, segment=$17, recoveries=$18, active_ms=$19, turn_steps=$20, turn_tokens=$21, turn_cost=$22, turn_active_ms=$23,
 		outage_since=$24, event_seq = CASE WHEN event_seq > $25 THEN event_seq ELSE $25 END + $26
-		WHERE id=$1 RETURNING event_seq, cancel_requested`,
+		WHERE id=$1 AND (segment < $17 OR segment = $17 AND status NOT IN ('succeeded', 'failed', 'cancelled'))
+		RETURNING event_seq, cancel_requested`,
 		r.ID, r.Status, r.WaitReason, r.WaitDetail, nullMS(r.WakeAt), out, code,
 		message, r.Usage.InputTokens, r.Usage.OutputTokens, r.Usage.CostMicroUSD, r.Steps, r.Messages, r.InputMessage, nullMS(r.StartedAt),
 		nullMS(r.FinishedAt), r.Segment, r.Recoveries, r.ActiveMS, r.Turn.Steps, r.Turn.Tokens, r.Turn.CostMicroUSD, r.Turn.ActiveMS,
 		nullMS(r.OutageSince), known, events).Scan(&last, &cancelledBy)
+	if errors.Is(err, dbtx.ErrNoRows) {
+		err = core.Errorf(core.CodeConflict, "run %s has ended or gone on elsewhere", r.ID)
+	}
 	return last - int64(events) + 1, cancelledBy, err
 }
 

@@ -17,8 +17,12 @@ import (
 	"github.com/sutazai/sutazai/tests/testserver"
 )
 
-// again is how soon a client tries again after the server did not answer.
-const again = 15 * time.Millisecond
+const (
+	// again is how soon a client tries again after the server did not answer.
+	again = 15 * time.Millisecond
+	// keptRefusals bounds what is remembered of answers that no client should get.
+	keptRefusals = 1000
+)
 
 // task is one run as its client sees it.
 type task struct {
@@ -88,7 +92,9 @@ func (l *load) unexpected(doing string, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refused = append(l.refused, doing+": "+err.Error())
+	if len(l.refused) < keptRefusals {
+		l.refused = append(l.refused, doing+": "+err.Error())
+	}
 }
 
 // keepStarting keeps as many runs open as wanted until ctx ends.

@@ -198,8 +198,30 @@ func (v *verdict) toolStep(e evidence, s core.Step) {
 		}
 	}
 	if s.Effect == core.EffectUnsafe && len(effects) > allowed {
-		v.violate("duplicate_unsafe", e.run.ID, "%s in step %d was made %d times, %d are explained by people; approvals: %+v; attempts: %+v", s.Name, s.Index, len(effects), allowed, e.approvals[s.Index], s.Attempts)
+		v.violate("duplicate_unsafe", e.run.ID, "%s in step %d was made %d times, %d are explained by people; %s", s.Name, s.Index, len(effects), allowed, history(effects, s, e.approvals[s.Index]))
 	}
+}
+
+// history tells in order what is known of one call.
+func history(effects []effect, s core.Step, approvals []core.Approval) string {
+	var lines []string
+	for _, x := range effects {
+		lines = append(lines, stamp(x.At)+" called")
+	}
+	for _, a := range s.Attempts {
+		lines = append(lines, stamp(a.StartedAt)+" attempt began, "+a.Error)
+		if a.FinishedAt != nil {
+			lines = append(lines, stamp(*a.FinishedAt)+" attempt ended")
+		}
+	}
+	for _, a := range approvals {
+		lines = append(lines, stamp(a.CreatedAt)+" asked: "+string(a.Reason))
+		if a.DecidedAt != nil {
+			lines = append(lines, stamp(*a.DecidedAt)+" decided: "+string(a.Status))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, ", ")
 }
 
 func grants(d core.Decision) bool {
@@ -356,4 +378,4 @@ func (v *verdict) noGhosts() {
 	}
 }
 
-func stamp(t time.Time) string { return t.Format("15:04:05.000") }
+func stamp(t time.Time) string { return t.UTC().Format("15:04:05.000") }

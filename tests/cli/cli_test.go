@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -33,7 +34,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(bin) }()
-	build := exec.Command("go", "build", "-o", filepath.Join(bin, "sutazai"), "github.com/sutazai/sutazai/cmd/sutazai")
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(bin, "sutazai"), "github.com/sutazai/sutazai/cmd/sutazai")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the command line: %v\n%s", err, out)
 		return 1
@@ -55,7 +56,7 @@ func TestCommandLine(t *testing.T) {
 		Deadline:            time.Now().Add(3 * time.Minute),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "model": startModel, "server": serverCommand, "occupy": occupy, "capture": capture, "await": await,
-			"nosecret": noSecret,
+			"nosecret": noSecret, "terminal": terminal,
 		},
 	})
 }
@@ -106,7 +107,7 @@ type background struct {
 func start(ts *testscript.TestScript, name string, program string, args ...string) *background {
 	path, err := exec.LookPath(program)
 	ts.Check(err)
-	b := &background{cmd: exec.Command(path, args...), ended: make(chan struct{})}
+	b := &background{cmd: exec.CommandContext(context.Background(), path, args...), ended: make(chan struct{})} // ended by Defer below
 	b.cmd.Dir = ts.MkAbs(".")
 	b.cmd.Env = environ(ts)
 	out, err := os.Create(ts.MkAbs(name + ".out"))
@@ -175,7 +176,7 @@ func serverCommand(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Fatalf("the server ended: %s", text)
 			default:
 			}
-			conn, err := net.Dial("unix", socket)
+			conn, err := (&net.Dialer{}).DialContext(context.Background(), "unix", socket)
 			if err == nil {
 				_ = conn.Close()
 			}
@@ -217,7 +218,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 
 // occupy listens on a free port and puts its address into $OCCUPIED.
 func occupy(ts *testscript.TestScript, _ bool, _ []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	ts.Check(err)
 	ts.Defer(func() { _ = l.Close() })
 	ts.Setenv("OCCUPIED", l.Addr().String())

@@ -14,7 +14,8 @@ import (
 	"github.com/sutazai/sutazai/services/aimodels/aimodelstest"
 )
 
-// turn is one answer of the scripted model in a script's JSON: a text, a tool call, or a text after which it hangs.
+// turn is one answer of the scripted model in a script's JSON: a text, a tool call (with or without a text),
+// or a text after which it hangs.
 type turn struct {
 	Text      string          `json:"text"`
 	Call      string          `json:"call"`
@@ -34,7 +35,9 @@ func startModel(ts *testscript.TestScript, neg bool, args []string) {
 	for _, t := range turns {
 		switch {
 		case t.Call != "":
-			script = append(script, aimodelstest.Calls(core.ToolCall{Name: t.Call, Arguments: t.Arguments}))
+			script = append(script, aimodelstest.Answer(core.ModelResponse{Message: core.Message{
+				Text: t.Text, ToolCalls: []core.ToolCall{{Name: t.Call, Arguments: t.Arguments}},
+			}}))
 		case t.Hang != "":
 			script = append(script, aimodelstest.Hang(t.Hang))
 		default:

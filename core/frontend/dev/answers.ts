@@ -17,8 +17,10 @@ export const shifted = (value: unknown): unknown => {
   );
 };
 
+const everyRun = [...Object.values(data.runs), ...data.manyRuns()];
+
 function runsPage(query: URLSearchParams): Reply {
-  const all = [...Object.values(data.runs), ...data.manyRuns()].filter(
+  const all = everyRun.filter(
     (r) =>
       (!query.get("agent") || r.agent === query.get("agent")) &&
       (!query.get("status") || r.status === query.get("status")),
@@ -78,4 +80,3 @@ export function answer(method: string, path: string, query: URLSearchParams, bod
   }
   return problem(404, "not_found", "no such call");
 }
-

@@ -14,7 +14,9 @@ type Example struct {
 }
 
 // smallTalk is what needs no tool. Small models must see as many of these as of any one tool.
-var smallTalk = [...]string{"Who painted the Mona Lisa?", "Tell me a story", "Hi there", "What is the capital of Spain?", "Why do leaves fall in autumn?", "Say goodbye in French"}
+func smallTalk() []string {
+	return []string{"Who painted the Mona Lisa?", "Tell me a story", "Hi there", "What is the capital of Spain?", "Why do leaves fall in autumn?", "Say goodbye in French"}
+}
 
 // DefaultExamples are the examples of the built-in tools. An example is used only where the tool has the parameters
 // that it gives, so that a foreign tool of the same name does no harm.

@@ -11,7 +11,8 @@
 //     tools of a turn have answered, a small model is asked to answer with their results and is offered no tool again,
 //     since it would repeat the call.
 //
-// A request without tools is passed on unchanged but for results of earlier tool calls, which become plain text.
+// A request without tools is never constrained. Results of earlier tool calls become plain text, and a small model that
+// begins a conversation is shown three exchanges as an example of how to answer.
 package constrained
 
 import (
@@ -61,7 +62,7 @@ func (p *Provider) Models(ctx context.Context) ([]core.Model, error) { return p.
 
 // Chat makes one try, which is two calls of the decorated provider where a small model decides first.
 func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
-	if p.opt.Mode == aimodels.ToolsNative || (len(req.Tools) == 0 && !hasToolMessages(req.Messages)) {
+	if p.opt.Mode == aimodels.ToolsNative {
 		return p.inner.Chat(ctx, req, onDelta)
 	}
 	caps, err := p.capabilities(ctx, req.Model)
@@ -71,8 +72,11 @@ func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func
 	if p.opt.Mode == aimodels.ToolsAuto && caps.Tools {
 		return p.inner.Chat(ctx, req, onDelta)
 	}
-	if caps.Small {
+	switch {
+	case caps.Small:
 		return p.small(ctx, req, onDelta)
+	case len(req.Tools) == 0 && !hasToolMessages(req.Messages):
+		return p.inner.Chat(ctx, req, onDelta)
 	}
 	return p.general(ctx, req, onDelta)
 }

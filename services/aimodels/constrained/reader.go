@@ -29,7 +29,7 @@ func (r *answerReader) write(piece string) string {
 	r.pending += piece
 	if !r.inside {
 		loc := answerStart.FindStringIndex(r.pending)
-		if loc == nil || (!r.raw && loc[1] == len(r.pending)) {
+		if loc == nil || loc[1] == len(r.pending) { // white space may still follow
 			return ""
 		}
 		r.inside = true

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sutazai/sutazai/core"
@@ -19,6 +17,8 @@ const (
 	smallResult  = 6000   // bytes of a tool's result that a small model is given
 	smallAsk     = 600    // bytes of a user's message that the decision sees
 	decideTokens = 160
+
+	exampleRounds = 2 // examples shown of each tool
 )
 
 // small decides, then speaks.
@@ -70,24 +70,14 @@ func (p *Provider) decision(req core.ModelRequest, ask string) core.ModelRequest
 	}
 	// Rounds of one example a tool, small talk between the rounds and at the end: with all examples of one kind together,
 	// or a tool at the end, a small model prefers what came last.
-	talk := 0
+	talk, smallTalk := 0, smallTalk()
 	chat := func() {
 		show(smallTalk[talk%len(smallTalk)], none)
 		talk++
 	}
-	rounds := 2
-	if len(tools) > 4 {
-		rounds = 1
-	}
-	perTalk := 4
-	if v, err := strconv.Atoi(os.Getenv("PT")); err == nil {
-		perTalk = v
-	}
-	if v, err := strconv.Atoi(os.Getenv("RO")); err == nil {
-		rounds = v
-	}
+	perTalk := max(2, min(3, len(tools)-1))
 	chat()
-	for round := range min(rounds, longest) {
+	for round := range min(exampleRounds, longest) {
 		for i, t := range tools {
 			if round < len(lists[i]) {
 				show(lists[i][round].Ask, append([]any{t.Name}, positional(t, lists[i][round].Arguments)...)...)
@@ -203,10 +193,12 @@ func fold(list []core.Message) (messages []core.Message, ask string, answered bo
 
 // manners show a small model how to answer: measured on a 135M model, 16 of 17 plain questions are answered well with
 // them and 10 without.
-var manners = [...][2]string{
-	{"What is the capital of Spain?", "The capital of Spain is Madrid."},
-	{"Hi there", "Hello! How can I help you?"},
-	{"Why do leaves fall in autumn?", "Trees drop their leaves to save water and energy for the winter."},
+func manners() [3][2]string {
+	return [3][2]string{
+		{"What is the capital of Spain?", "The capital of Spain is Madrid."},
+		{"Hi there", "Hello! How can I help you?"},
+		{"Why do leaves fall in autumn?", "Trees drop their leaves to save water and energy for the winter."},
+	}
 }
 
 // withManners puts the examples before the first question. A conversation that has answers already is its own example.
@@ -219,7 +211,7 @@ func withManners(list []core.Message) []core.Message {
 		return list
 	}
 	out := slices.Clone(list[:at])
-	for _, m := range manners {
+	for _, m := range manners() {
 		out = append(out, core.Message{Role: core.RoleUser, Text: m[0]}, core.Message{Role: core.RoleAssistant, Text: m[1]})
 	}
 	return append(out, list[at:]...)

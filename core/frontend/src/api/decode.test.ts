@@ -6,7 +6,11 @@ import { decode } from "./decode";
 import * as models from "./models";
 
 const answers: [string, Parameters<typeof decode>[0], unknown][] = [
-  ["run", models.run, { ...data.runs[data.ids.outage], error: { code: "limit", message: "m" }, metadata: { a: "b" }, parent: "p" }],
+  [
+    "run",
+    models.run,
+    { ...data.runs[data.ids.outage], error: { code: "limit", message: "m" }, metadata: { a: "b" }, parent: "p" },
+  ],
   ["step", models.step, data.steps[data.ids.done]?.[1]],
   ["message", models.message, data.messages[data.ids.done]?.[1]],
   ["approval", models.approval, { ...data.approvals[0], decided_by: "user:ada", decided_at: data.at(0) }],

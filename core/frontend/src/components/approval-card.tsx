@@ -61,7 +61,9 @@ export function ApprovalCard({ approval }: { approval: Approval }) {
         />
       )}
       <p className="num self-end text-sm text-ink-2">
-        {expired ? t("expired") : left !== null && t("expires", { span: left < 120_000 ? duration(left) : roughly(left) })}
+        {expired
+          ? t("expired")
+          : left !== null && t("expires", { span: left < 120_000 ? duration(left) : roughly(left) })}
       </p>
     </section>
   );

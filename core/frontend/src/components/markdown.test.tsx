@@ -26,7 +26,7 @@ const hostile = [
   "<style>@import 'https://evil.example'</style>",
   "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
   "<details open ontoggle=alert(1)>",
-  "[x](https://ok.example \"onmouseover=alert(1)\")",
+  '[x](https://ok.example "onmouseover=alert(1)")',
   "`<img src=x onerror=alert(1)>`",
   "```html\n<script>alert(1)</script>\n```",
   "<form action=https://evil.example><input name=q></form>",
@@ -36,7 +36,11 @@ const hostile = [
 ];
 
 function assertHarmless(container: HTMLElement) {
-  expect(container.querySelector("script, img, iframe, style, svg, form, input, object, embed, link, video, audio, source, base, meta")).toBeNull();
+  expect(
+    container.querySelector(
+      "script, img, iframe, style, svg, form, input, object, embed, link, video, audio, source, base, meta",
+    ),
+  ).toBeNull();
   for (const element of container.querySelectorAll("*")) {
     for (const { name, value } of element.attributes) {
       expect(name.startsWith("on"), `${element.tagName} ${name}`).toBe(false);
@@ -72,7 +76,9 @@ describe("model output", () => {
   });
 
   it("shows tables, code and lists", () => {
-    const { container } = render(show("| a | b |\n|---|---|\n| 1 | 2 |\n\n```go\nx := 1\n```\n\n- one\n- [x] two\n\n~~gone~~"));
+    const { container } = render(
+      show("| a | b |\n|---|---|\n| 1 | 2 |\n\n```go\nx := 1\n```\n\n- one\n- [x] two\n\n~~gone~~"),
+    );
     expect(container.querySelectorAll("td").length).toBe(2);
     expect(container.querySelector("pre code")?.textContent).toBe("x := 1\n");
     expect(container.querySelectorAll("li").length).toBe(2);

@@ -33,11 +33,11 @@ const components: Components = {
   // biome-ignore lint/a11y/noNoninteractiveTabindex: a wide block scrolls, so the keyboard must reach it
   pre: ({ children }) => <pre tabIndex={0}>{children}</pre>,
   input: ({ checked }) => <span>{checked ? "☑" : "☐"}</span>,
-  // A heading of an answer stands below those of the page.
-  h1: ({ children }) => <h3>{children}</h3>,
-  h2: ({ children }) => <h3>{children}</h3>,
-  h3: ({ children }) => <h4>{children}</h4>,
-  h4: ({ children }) => <h5>{children}</h5>,
+  // The page has its first heading already, and an answer needs no more than two levels.
+  h1: ({ children }) => <h2>{children}</h2>,
+  h4: ({ children }) => <h3>{children}</h3>,
+  h5: ({ children }) => <h3>{children}</h3>,
+  h6: ({ children }) => <h3>{children}</h3>,
 };
 const remarkPlugins = [gfm];
 const rehypePlugins = [[rehypeSanitize, schema]] as [[typeof rehypeSanitize, typeof schema]];

@@ -32,7 +32,10 @@ describe("the transcript", () => {
   it("ends with the text being written, until the message is there", () => {
     const partial = { index: 4, attempt: 1, text: "Two pay" };
     const conversation = { steps: [], approvals: [], partial };
-    expect(transcript({ ...conversation, messages: messages(done).slice(0, 4) }).at(-1)).toMatchObject({ live: true, text: "Two pay" });
+    expect(transcript({ ...conversation, messages: messages(done).slice(0, 4) }).at(-1)).toMatchObject({
+      live: true,
+      text: "Two pay",
+    });
     expect(transcript({ ...conversation, messages: messages(done) }).at(-1)).toMatchObject({ live: false });
   });
 });

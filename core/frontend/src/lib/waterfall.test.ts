@@ -43,12 +43,29 @@ describe("the waterfall", () => {
   });
 
   it("keeps every bar inside, whatever the times are", () => {
-    const time = fc.oneof(fc.constant(null), fc.integer({ min: -1e12, max: 1e12 }).map((n) => new Date(n).toISOString()));
-    const step = fc.record({ started_at: time, finished_at: time, status: fc.constantFrom("running", "succeeded", "waiting") });
+    const time = fc.oneof(
+      fc.constant(null),
+      fc.integer({ min: -1e12, max: 1e12 }).map((n) => new Date(n).toISOString()),
+    );
+    const step = fc.record({
+      started_at: time,
+      finished_at: time,
+      status: fc.constantFrom("running", "succeeded", "waiting"),
+    });
     fc.assert(
       fc.property(time, time, fc.array(step, { maxLength: 5 }), fc.boolean(), (started_at, finished_at, list, over) => {
-        const subject = decode(models.run, { id: "r", started_at, finished_at, status: over ? "succeeded" : "running" });
-        const { rows, length } = waterfall(subject, list.map((s, index) => decode(models.step, { ...s, index })), new Map(), now);
+        const subject = decode(models.run, {
+          id: "r",
+          started_at,
+          finished_at,
+          status: over ? "succeeded" : "running",
+        });
+        const { rows, length } = waterfall(
+          subject,
+          list.map((s, index) => decode(models.step, { ...s, index })),
+          new Map(),
+          now,
+        );
         expect(Number.isFinite(length) && length >= 1).toBe(true);
         for (const { from, to } of rows) {
           if (from === null || to === null) continue;

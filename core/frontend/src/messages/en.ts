@@ -80,7 +80,6 @@ const en = {
     noAgents: "There are no agents yet. Put an agent file into the agents folder.",
     activeRuns: "{count} active",
     oldest: "{agent} · {span} ago",
-    openDecision: "Show the decision: {agent}, {tool}",
     restarts: "{count, plural, one {# restart} other {# restarts}}",
   },
   approval: {

@@ -43,7 +43,13 @@ export async function openConsole(address: string, options: Options = {}) {
   const queries = new QueryClient({ defaultOptions: { queries: { retry: false, refetchInterval: false } } });
   const router = createConsoleRouter(queries, createMemoryHistory({ initialEntries: [address] }));
   const view = render(
-    <IntlProvider locale="en" messages={options.messages ?? en} onError={(error) => { throw error; }}>
+    <IntlProvider
+      locale="en"
+      messages={options.messages ?? en}
+      onError={(error) => {
+        throw error;
+      }}
+    >
       <QueryClientProvider client={queries}>
         <RouterProvider router={router} />
       </QueryClientProvider>

@@ -16,7 +16,8 @@ export const wrongs: Record<string, (value: unknown) => unknown> = {
   number: (v) => (typeof v === "number" ? "seven" : 7),
   list: (v) => (Array.isArray(v) ? { 0: "x" } : [v, null, [[]]]),
   object: (v) => (typeof v === "object" ? "text" : { a: { b: v } }),
-  huge: (v) => (typeof v === "number" ? 1e308 : Array.isArray(v) ? Array.from({ length: 300 }, () => v[0]) : "W".repeat(20_000)),
+  huge: (v) =>
+    typeof v === "number" ? 1e308 : Array.isArray(v) ? Array.from({ length: 300 }, () => v[0]) : "W".repeat(20_000),
   negative: (v) => (typeof v === "number" ? -1e308 : "-"),
   date: () => "275760-09-13T00:00:00.001Z",
 };

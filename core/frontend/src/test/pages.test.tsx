@@ -15,27 +15,40 @@ describe("every page", () => {
     unmount();
   });
 
-  it.each(pages)("$address says what failed and what still works when the server cannot be reached", async ({ address, asks }) => {
-    const failing = asks.filter((a) => a !== "/me");
-    const { container, unmount } = await openConsole(address, {
-      reply: ({ path }) => (failing.includes(path) ? { status: 503, body: { detail: "the database cannot be reached" } } : undefined),
-    });
-    expect(container.textContent).toContain("the database cannot be reached");
-    expect(screen.getByRole("main")).toBeTruthy();
-    unmount();
-  });
+  it.each(pages)(
+    "$address says what failed and what still works when the server cannot be reached",
+    async ({ address, asks }) => {
+      const failing = asks.filter((a) => a !== "/me");
+      const { container, unmount } = await openConsole(address, {
+        reply: ({ path }) =>
+          failing.includes(path) ? { status: 503, body: { detail: "the database cannot be reached" } } : undefined,
+      });
+      expect(container.textContent).toContain("the database cannot be reached");
+      expect(screen.getByRole("main")).toBeTruthy();
+      unmount();
+    },
+  );
 
-  it.each([...pages.map((p) => p.address), "/login", "/setup?token=good"])("%s has no text outside the catalogue", async (address) => {
-    const who = address === "/login" ? "out" : address.startsWith("/setup") ? "setup" : "in";
-    const { container, unmount } = await openConsole(address, { messages: pseudo, who });
-    const known = JSON.stringify(data) + JSON.stringify(answer("GET", "/runs", new URLSearchParams(), {}, ""));
-    const texts = [...container.querySelectorAll("button, h1, h2, label, legend, dt, th, summary, [role=tab], [role=columnheader]")];
-    const foreign = texts
-      .map((e) => e.textContent?.trim() ?? "")
-      .filter((text) => /[a-z]{3}/i.test(text) && !text.includes("⟦") && !known.includes(JSON.stringify(text).slice(1, -1)));
-    expect(foreign).toEqual([]);
-    unmount();
-  });
+  it.each([...pages.map((p) => p.address), "/login", "/setup?token=good"])(
+    "%s has no text outside the catalogue",
+    async (address) => {
+      const who = address === "/login" ? "out" : address.startsWith("/setup") ? "setup" : "in";
+      const { container, unmount } = await openConsole(address, { messages: pseudo, who });
+      const known = JSON.stringify(data) + JSON.stringify(answer("GET", "/runs", new URLSearchParams(), {}, ""));
+      const texts = [
+        ...container.querySelectorAll(
+          "button, h1, h2, label, legend, dt, th, summary, [role=tab], [role=columnheader]",
+        ),
+      ];
+      const foreign = texts
+        .map((e) => e.textContent?.trim() ?? "")
+        .filter(
+          (text) => /[a-z]{3}/i.test(text) && !text.includes("⟦") && !known.includes(JSON.stringify(text).slice(1, -1)),
+        );
+      expect(foreign).toEqual([]);
+      unmount();
+    },
+  );
 });
 
 describe("the frame", () => {
@@ -54,7 +67,9 @@ describe("the frame", () => {
   });
 
   it("shows only what the rights allow", async () => {
-    const { unmount } = await openConsole("/", { change: (path, body) => (path === "/me" ? { ...data.me, scopes: ["read"] } : body) });
+    const { unmount } = await openConsole("/", {
+      change: (path, body) => (path === "/me" ? { ...data.me, scopes: ["read"] } : body),
+    });
     expect(screen.queryAllByText(en.nav.keys)).toEqual([]);
     unmount();
   });

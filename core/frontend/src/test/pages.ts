@@ -8,7 +8,11 @@ export const pages: { address: string; asks: string[]; title: string | RegExp }[
   { address: `/chat/${ids.approval}`, asks: [...asksOf(ids.approval), "/approvals"], title: "support-triage" },
   { address: "/runs", asks: ["/runs", "/agents"], title: "Runs" },
   { address: `/runs/${ids.done}?step=1`, asks: asksOf(ids.done), title: "support-triage" },
-  { address: `/runs/${ids.interrupted}?step=1`, asks: [...asksOf(ids.interrupted), "/approvals"], title: "billing-agent" },
+  {
+    address: `/runs/${ids.interrupted}?step=1`,
+    asks: [...asksOf(ids.interrupted), "/approvals"],
+    title: "billing-agent",
+  },
   { address: "/agents", asks: ["/agents"], title: "Agents" },
   { address: "/agents/support-triage", asks: ["/agents/support-triage"], title: "support-triage" },
   { address: "/services", asks: ["/services", "/models"], title: "Services" },
@@ -18,4 +22,3 @@ export const pages: { address: string; asks: string[]; title: string | RegExp }[
 function asksOf(run: string): string[] {
   return [`/runs/${run}`, `/runs/${run}/steps`, `/runs/${run}/messages`];
 }
-

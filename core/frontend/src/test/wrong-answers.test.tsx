@@ -35,7 +35,9 @@ describe("a wrong answer never breaks a page", () => {
     for (const asked of asks) {
       const right = answer("GET", asked, new URLSearchParams("limit=3"), {}, "mock=in").body;
       for (const [what, wrong] of wrongAnswers(right)) {
-        const { container, unmount } = await openConsole(address, { change: (path, body) => (path === asked ? wrong : body) });
+        const { container, unmount } = await openConsole(address, {
+          change: (path, body) => (path === asked ? wrong : body),
+        });
         const shown = container.textContent ?? "";
         expect(shown, `${asked}: ${what}`).not.toContain(en.common.pageFailed);
         expect(shown, `${asked}: ${what}`).not.toMatch(/\bNaN\b|\[object Object\]|\bundefined\b|Invalid Date/);

@@ -10,7 +10,7 @@ import { Status } from "../../components/status";
 import { between, duration, orDash } from "../../lib/format";
 import { filesOf } from "../../lib/sent-files";
 import { type Item, pretty, summary } from "../../lib/transcript";
-import { useStart } from "./page";
+import { useStart } from "./use-start";
 
 export interface Task {
   text: string;

@@ -1,9 +1,8 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslations } from "use-intl";
-import { type Attachment, startRun } from "../../api/actions";
-import { agentsQuery, recentRunsQuery, runQuery } from "../../api/queries";
+import { agentsQuery, recentRunsQuery } from "../../api/queries";
 import { Select } from "../../components/field";
 import { Empty, ErrorNotice, InlineError } from "../../components/notice";
 import { PageHeader, Panel } from "../../components/page";
@@ -11,39 +10,13 @@ import { QueryView } from "../../components/query-view";
 import { runStatus, Status } from "../../components/status";
 import { Moment } from "../../components/time";
 import { orDash } from "../../lib/format";
-import { rememberFiles } from "../../lib/sent-files";
 import { useRun } from "../../lib/use-run";
 import { Composer } from "./composer";
 import { Conversation } from "./conversation";
+import { useStart } from "./use-start";
 
 const newRoute = getRouteApi("/shell/chat");
 const chatRoute = getRouteApi("/shell/chat/$run");
-
-/** Starts a run and goes to its conversation. */
-export function useStart() {
-  const client = useQueryClient();
-  const navigate = newRoute.useNavigate();
-  return useMutation({
-    mutationFn: ({ key, ...start }: { agent: string; input: string; files: Attachment[]; key: string }) =>
-      startRun(
-        {
-          agent: start.agent,
-          input: start.input,
-          ...(start.files.length > 0 && {
-            files: start.files,
-            metadata: { attachments: start.files.map((f) => f.name).join(", ") },
-          }),
-        },
-        key,
-      ),
-    onSuccess: (run, { files }) => {
-      rememberFiles(run.id, files);
-      client.setQueryData(runQuery(run.id).queryKey, run);
-      void client.invalidateQueries({ queryKey: ["runs", "recent"] });
-      void navigate({ to: "/chat/$run", params: { run: run.id } });
-    },
-  });
-}
 
 export function NewChatPage() {
   const t = useTranslations("chat");

@@ -107,7 +107,6 @@ function Waiting({ approval }: { approval: Approval }) {
         type="button"
         aria-expanded={open}
         aria-controls={panel}
-        aria-label={t("openDecision", { agent: orDash(approval.agent), tool: orDash(approval.tool) })}
         onClick={() => setOpen(!open)}
         className="flex w-full flex-wrap items-center gap-x-2.5 gap-y-0.5 rounded-md px-2.5 py-1 text-left hover:bg-raised"
       >

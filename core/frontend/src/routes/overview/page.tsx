@@ -13,23 +13,27 @@ export function OverviewPage() {
   const services = useQuery(servicesQuery);
   const agents = useQuery(agentsQuery);
   const approvals = useQuery(pendingApprovalsQuery);
+  // What is below would be pushed down by what comes in above it.
+  const known = !overview.isPending && !approvals.isPending;
   return (
     <>
       <PageHeader title={t("title")} />
       <Numbers query={overview} />
       <Attention overview={overview} approvals={approvals} />
-      <div className="grid gap-3.5 lg:grid-cols-2">
-        <Panel title={t("services")}>
-          <QueryView query={services} what={t("services")}>
-            {(items) => <ServiceRows items={items} />}
-          </QueryView>
-        </Panel>
-        <Panel title={t("agents")}>
-          <QueryView query={agents} what={t("agents")}>
-            {(items) => <AgentRows items={items} />}
-          </QueryView>
-        </Panel>
-      </div>
+      {known && (
+        <div className="grid gap-3.5 lg:grid-cols-2">
+          <Panel title={t("services")}>
+            <QueryView query={services} what={t("services")}>
+              {(items) => <ServiceRows items={items} />}
+            </QueryView>
+          </Panel>
+          <Panel title={t("agents")}>
+            <QueryView query={agents} what={t("agents")}>
+              {(items) => <AgentRows items={items} />}
+            </QueryView>
+          </Panel>
+        </div>
+      )}
     </>
   );
 }

@@ -38,7 +38,7 @@ export function SideBar({ name, scopes, canLogOut, onFind }: BarProps) {
   const t = useTranslations("nav");
   const app = useTranslations("app");
   return (
-    <div className="hidden w-[182px] shrink-0 flex-col gap-2 border-r border-line bg-surface p-2 md:flex md:h-dvh md:overflow-y-auto">
+    <header className="hidden w-[182px] shrink-0 flex-col gap-2 border-r border-line bg-surface p-2 md:flex md:h-dvh md:overflow-y-auto">
       <p className="flex items-center gap-2 px-1.5 py-1 text-lg font-semibold">
         <Logo />
         {app("name")}
@@ -73,7 +73,7 @@ export function SideBar({ name, scopes, canLogOut, onFind }: BarProps) {
         {canLogOut && <LogOutButton className={quiet} />}
         <ThemeButton className={quiet} />
       </div>
-    </div>
+    </header>
   );
 }
 
@@ -82,7 +82,7 @@ export function TopBar({ scopes, canLogOut, onFind }: BarProps) {
   const t = useTranslations("nav");
   const line = "shrink-0 whitespace-nowrap";
   return (
-    <div className="sticky top-0 z-10 flex items-center gap-2 overflow-x-auto border-b border-line bg-surface px-3.5 py-1.5 md:hidden">
+    <header className="sticky top-0 z-10 flex items-center gap-2 overflow-x-auto border-b border-line bg-surface px-3.5 py-1.5 md:hidden">
       <Logo />
       <nav aria-label={t("label")} className="flex items-center gap-1">
         {navigation
@@ -98,7 +98,7 @@ export function TopBar({ scopes, canLogOut, onFind }: BarProps) {
       </button>
       <ThemeButton className={`${quiet} ${line}`} />
       {canLogOut && <LogOutButton className={`${quiet} ${line}`} />}
-    </div>
+    </header>
   );
 }
 
