@@ -38,8 +38,7 @@ build: $(MADE)/console ## build the console and bin/sutazai (reproducible, no cg
 
 .PHONY: test
 test: $(MADE)/node_modules ## run the tests of Go (SQLite and PostgreSQL) and of the console
-	@cd $(CONSOLE) && $(NPM) test
-	@$(TEST_POSTGRES) --fast $(GO) test ./...
+	@code=0; (cd $(CONSOLE) && $(NPM) test) || code=1; $(TEST_POSTGRES) --fast $(GO) test ./... || code=1; exit $$code
 
 .PHONY: check
 check: check-format check-modules lint check-generated check-scripts check-console race ## format, lint, race tests, generated files, scripts, console

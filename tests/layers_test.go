@@ -56,6 +56,9 @@ type exception struct{ from, to, why string }
 func exceptions() []exception {
 	return []exception{
 		{"config", "internal/nearest", "the nearest valid key in a message"},
+		{"core/agents", "internal/schema", "an agent's output schema; pure, it reads nothing"},
+		{"core/agents/llm", "internal/schema", "an answer held to its schema; pure, it reads nothing"},
+		{"internal/tools", "internal/schema", "the arguments of a call"},
 	}
 }
 

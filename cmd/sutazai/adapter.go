@@ -14,7 +14,7 @@ func theProgram() program {
 	return program{
 		start: func(ctx context.Context, o startOptions) (server, error) {
 			a, err := app.Start(ctx, app.Options{
-				Config: o.config, Logger: o.log, Level: o.level, Version: buildVersion().Version, SocketOnly: o.socketOnly,
+				Config: o.config, Logger: o.log, Level: o.level, Version: buildVersion().Version, SocketOnly: o.socketOnly, Idle: o.idle,
 			})
 			if err != nil {
 				return nil, err // not a: an interface that holds a nil App is not nil

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/schema"
 )
 
 // settings reads the YAML part into the agent.
@@ -300,27 +300,10 @@ func (p *reader) output(n ast.Node, line int) {
 	p.agent.Output = raw
 }
 
-// noRemote refuses references out of the schema: an agent file stands alone.
-type noRemote struct{}
-
-func (noRemote) Load(url string) (any, error) {
-	return nil, core.Errorf(core.CodeInvalid, "it refers to %s; a schema must hold its own definitions under $defs", url)
-}
-
 // checkSchema says what is wrong with a JSON Schema, or "".
 func checkSchema(raw json.RawMessage) string {
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(raw)))
-	if err != nil {
-		return err.Error()
-	}
-	c := jsonschema.NewCompiler()
-	c.UseLoader(noRemote{})
-	const at = "schema:///output"
-	if err := c.AddResource(at, doc); err != nil {
-		return err.Error()
-	}
-	if _, err := c.Compile(at); err != nil {
-		return oneLine(strings.ReplaceAll(err.Error(), at+"#", "#"))
+	if _, err := schema.Compile(raw); err != nil {
+		return oneLine(err.Error())
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,7 +18,21 @@ type change struct {
 	msgs    []core.Message
 	after   []func(context.Context, dbtx.Querier) error
 	done    func(core.Event) bool // which live events this makes void
+	ending  *ending               // the run ends with this
 	unsaved bool                  // the run's row is written by one of after
+}
+
+// ending is how a run ends.
+type ending struct {
+	status core.RunStatus
+	cause  *core.Error
+	answer *int // index of the message
+}
+
+// end makes the run final in this checkpoint.
+func (c *change) end(status core.RunStatus, cause *core.Error, answer *int) {
+	c.ending = &ending{status, cause, answer}
+	c.done = func(core.Event) bool { return true }
 }
 
 func (c *change) event(t core.EventType, ref string) {
@@ -81,7 +96,12 @@ func (s *segment) write(ctx context.Context, q dbtx.Querier, c *change) (last in
 			return 0, err
 		}
 	}
-	if !c.unsaved {
+	switch {
+	case c.ending != nil:
+		if err := s.o.end(ctx, q, r, *c.ending, c.events); err != nil {
+			return 0, err
+		}
+	case !c.unsaved:
 		if last, err = s.o.saveWithEvents(ctx, q, r, c.events); err != nil {
 			return 0, err
 		}
@@ -138,26 +158,27 @@ func (o *Orchestrator) update(ctx context.Context, id string, fn func(context.Co
 	return r, err
 }
 
-// end makes a run final, cancels what it still waits for and lets its parent go on. r is the locked or owned record.
-func (o *Orchestrator) end(ctx context.Context, q dbtx.Querier, r *core.RunRecord, status core.RunStatus, cause *core.Error, answer *int) error {
+// end makes a run final, cancels what it still waits for and lets its parent go on. r is the locked or owned record;
+// events come before those of the end.
+func (o *Orchestrator) end(ctx context.Context, q dbtx.Querier, r *core.RunRecord, e ending, events []core.StoredEvent) error {
 	now := o.Now()
-	r.Status, r.WaitReason, r.WaitDetail, r.WakeAt, r.OutageSince = status, "", "", nil, nil
-	r.FinishedAt, r.OutputMessage = &now, answer
+	r.Status, r.WaitReason, r.WaitDetail, r.WakeAt, r.OutageSince = e.status, "", "", nil, nil
+	r.FinishedAt, r.OutputMessage = &now, e.answer
 	r.Error = nil
-	if cause != nil {
-		r.Error = &core.RunError{Code: cause.Code, Message: cause.Message}
+	if e.cause != nil {
+		r.Error = &core.RunError{Code: e.cause.Code, Message: e.cause.Message}
 	}
-	var events []core.StoredEvent
-	if status != core.RunSucceeded {
+	events = slices.Clone(events) // a transaction may be tried again
+	if e.status != core.RunSucceeded {
 		cancelled, err := o.dropOpen(ctx, q, r, now)
 		if err != nil {
 			return err
 		}
-		events = cancelled
+		events = append(events, cancelled...)
 	}
 	events = append(events, core.StoredEvent{Type: map[core.RunStatus]core.EventType{
 		core.RunSucceeded: core.EventRunSucceeded, core.RunFailed: core.EventRunFailed, core.RunCancelled: core.EventRunCancelled,
-	}[status]})
+	}[e.status]})
 	if _, err := o.saveWithEvents(ctx, q, r, events); err != nil {
 		return err
 	}

@@ -185,8 +185,8 @@ func (o *Orchestrator) setAside(ctx context.Context, in segmentInput) error {
 		}
 		o.Log.Error("a run crashed the server too often and was set aside", "run", r.ID, "agent", r.Agent, "recoveries", o.cfg.MaxRecoveries)
 		o.Observer.RunDeadLettered(r.ID)
-		return o.end(ctx, q, r, core.RunFailed, core.Errorf(core.CodeInternal,
-			"the server crashed %d times while it executed this run, so it was set aside; look at its last step, then resume it", o.cfg.MaxRecoveries), nil)
+		return o.end(ctx, q, r, ending{status: core.RunFailed, cause: core.Errorf(core.CodeInternal,
+			"the server crashed %d times while it executed this run, so it was set aside; look at its last step, then resume it", o.cfg.MaxRecoveries)}, nil)
 	})
 	return err
 }

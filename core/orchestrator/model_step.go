@@ -55,7 +55,8 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		}
 		return true, s.finish(core.RunFailed, core.Wrap(core.CodeOf(err), err, "%s", core.MessageOf(err)), nil)
 	}
-	return false, s.checkpoint("model "+st.Name, func(c *change) {
+	ended := false
+	err = s.checkpoint("model "+st.Name, func(c *change) {
 		m := resp.Message
 		m.Index, m.Role, m.CreatedAt = r.Messages, core.RoleAssistant, now
 		nameCalls(&m, st.Index)
@@ -68,7 +69,17 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		for _, call := range m.ToolCalls {
 			s.addStep(c, s.callStep(call, m.Index))
 		}
+		// The answer and the end of the run are one commit.
+		if f, ok := s.o.brain.Next(s.state).(agents.Finish); ok {
+			ended = true
+			c.end(core.RunSucceeded, nil, &f.Message)
+		}
 	})
+	if ended && err == nil {
+		s.o.Observer.RunEnded(r.Agent, core.RunSucceeded, "", s.o.Now().Sub(r.CreatedAt))
+		s.o.nudge() // a parent may have been queued
+	}
+	return ended, err
 }
 
 func stepStatus(err error) core.StepStatus {

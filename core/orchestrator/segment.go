@@ -87,7 +87,7 @@ func (o *Orchestrator) failDefect(in segmentInput, cause error) error {
 		if r.Segment != in.Segment || r.Status.Final() {
 			return nil
 		}
-		return o.end(ctx, q, r, core.RunFailed, core.Wrap(core.CodeInternal, cause, "the run met a defect of the server; its log has the details"), nil)
+		return o.end(ctx, q, r, ending{status: core.RunFailed, cause: core.Wrap(core.CodeInternal, cause, "the run met a defect of the server; its log has the details")}, nil)
 	})
 	return err
 }
@@ -243,11 +243,7 @@ func (s *segment) handOver() error {
 func (s *segment) finish(status core.RunStatus, cause *core.Error, answer *int) error {
 	r := &s.state.Run
 	s.o.Observer.RunEnded(r.Agent, status, core.CodeOf(orNil(cause)), s.o.Now().Sub(r.CreatedAt))
-	err := s.checkpoint("finish", func(c *change) {
-		c.unsaved = true
-		c.then(func(ctx context.Context, q dbtx.Querier) error { return s.o.end(ctx, q, r, status, cause, answer) })
-		c.done = func(core.Event) bool { return true }
-	})
+	err := s.checkpoint("finish", func(c *change) { c.end(status, cause, answer) })
 	s.o.nudge() // a parent may have been queued
 	if err == nil && status != core.RunSucceeded {
 		err = s.o.cancelChildren(s.ctx, r.ID)

@@ -298,7 +298,7 @@ func (o *Orchestrator) Cancel(ctx context.Context, id, actor string) (core.Run, 
 		if r.Status == core.RunRunning {
 			return o.Journal.RequestCancel(ctx, q, id, actor)
 		}
-		return o.end(ctx, q, r, core.RunCancelled, core.Errorf(core.CodeCancelled, "%s", cancelledBy(actor).Error()), nil)
+		return o.end(ctx, q, r, ending{status: core.RunCancelled, cause: core.Errorf(core.CodeCancelled, "%s", cancelledBy(actor).Error())}, nil)
 	})
 	if err != nil {
 		return core.Run{}, err

@@ -35,9 +35,10 @@ func shown(r core.RunRecord) core.Run {
 
 // Runs lists runs, newest first; next is the id to give as Before for the following page, or "".
 func (o *Orchestrator) Runs(ctx context.Context, f core.RunFilter) (items []core.Run, next string, err error) {
-	if f.Limit <= 0 || f.Limit > 200 {
+	if f.Limit <= 0 {
 		f.Limit = 50
 	}
+	f.Limit = min(f.Limit, 500)
 	records, err := o.Journal.List(ctx, o.Database.Querier(), f)
 	if err != nil {
 		return nil, "", err

@@ -54,7 +54,7 @@ func (f *agentFolder) load() {
 	changes := f.registry.Load(f.sources(), f.known)
 	for _, p := range f.registry.Problems() {
 		if first || slices.Contains(changes.Broken, strings.TrimSuffix(filepath.Base(p.File), ".md")) {
-			f.log.Error("an agent file is broken", "problem", p.String())
+			f.log.Warn("an agent file is broken", "problem", p.String())
 		}
 	}
 	if !first && changes.Any() {

@@ -42,6 +42,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Level      *slog.LevelVar // of Logger, so that a reload can change it; nil = it cannot
 	Version    string
+	Idle       bool // execute no runs and start no model server: for commands that only look or ask
 	SocketOnly bool // no TCP listener: for a command that needs a server only for as long as it runs
 }
 
@@ -133,8 +134,10 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err := a.serve(ctx, life, auditLog, registry); err != nil {
 		return nil, err
 	}
-	if err := a.runs.Launch(ctx); err != nil {
-		return nil, err
+	if !o.Idle {
+		if err := a.runs.Launch(ctx); err != nil {
+			return nil, err
+		}
 	}
 	a.goDo(func() { a.keepStatistics(life) })
 	return a, nil

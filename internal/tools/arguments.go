@@ -14,38 +14,22 @@ import (
 	"golang.org/x/text/message"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/schema"
 )
 
 // maxArguments bounds the JSON of one call's arguments: a file to write is the largest of them.
 const maxArguments = 4 << 20
 
-// noRemote refuses references out of a schema.
-type noRemote struct{}
-
-func (noRemote) Load(url string) (any, error) {
-	return nil, fmt.Errorf("the schema refers to %s; it must stand alone", url)
-}
-
 // compileSchema reads a JSON Schema of type object.
 func compileSchema(raw json.RawMessage) (*jsonschema.Schema, error) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
+	var top struct{ Type any }
+	if err := json.Unmarshal(raw, &top); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
-	if m, ok := doc.(map[string]any); !ok || m["type"] != "object" {
+	if top.Type != "object" {
 		return nil, errors.New("the schema is not of type object")
 	}
-	c := jsonschema.NewCompiler()
-	c.UseLoader(noRemote{})
-	const at = "schema:///parameters"
-	if err := c.AddResource(at, doc); err != nil {
-		return nil, fmt.Errorf("read the schema: %w", err)
-	}
-	schema, err := c.Compile(at)
-	if err != nil {
-		return nil, fmt.Errorf("compile the schema: %w", err)
-	}
-	return schema, nil
+	return schema.Compile(raw)
 }
 
 // checkArguments returns the arguments as a JSON object, or what a model must mend. No arguments at all, which

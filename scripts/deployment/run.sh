@@ -12,6 +12,9 @@ cd "$(dirname "$0")/../.."
 sutazai=$PWD/bin/sutazai
 [ -x "$sutazai" ] || { echo "bin/sutazai is missing; run make build first" >&2; exit 1; }
 task=${SUTAZAI_FIRST_TASK-"What is SutazAI, in one sentence? The file README.md is attached; read it first."}
+once=${SUTAZAI_RUN_ONCE-}
+unset SUTAZAI_FIRST_TASK SUTAZAI_RUN_ONCE # no settings: the program would refuse them
+"$sutazai" config show >/dev/null
 began=$SECONDS
 server=''
 dir=''
@@ -73,8 +76,7 @@ if [ "$(setting server.listen origin)" = default ] && answers "${listen%:*}" "${
     echo "$listen is taken by another program; taking a free port"
     options=(--set server.listen=127.0.0.1:0)
 fi
-mkdir -p "$data_dir/logs"
-chmod 0700 "$data_dir"
+(umask 077 && mkdir -p "$data_dir/logs")
 log=$data_dir/logs/server.log
 dir=$(mktemp -d -t sutazai-run.XXXXXX)
 mkfifo "$dir/out"
@@ -107,10 +109,11 @@ code=0
 give_task || code=$?
 say "Ready after $((SECONDS - began)) s"
 [ "$code" = 0 ] || echo "The first task did not finish (exit code $code); sutazai runs list shows it."
-if [ "${SUTAZAI_RUN_ONCE-}" = 1 ]; then
+if [ "$once" = 1 ]; then
     exit "$code"
 fi
 echo "Console: $url      Ask:  bin/sutazai run assistant \"…\"      Stop: Ctrl-C"
+trap 'exit 0' INT
 cat <&3 &
 wait "$server" || code=$?
 server=''

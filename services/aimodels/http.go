@@ -46,7 +46,7 @@ func (c HTTPConfig) withDefaults() HTTPConfig {
 }
 
 // HTTPClient makes the requests of one provider: it keeps the key at home, watches the clock and the size, and turns
-// every failure into a CallError. It never repeats a request.
+// every failure into a CallError. It never repeats a request that a server has begun to answer.
 type HTTPClient struct {
 	cfg    HTTPConfig
 	base   *url.URL
@@ -147,6 +147,9 @@ func (c *HTTPClient) open(ctx context.Context, method, path string, in any) (*Bo
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	// A server may close a kept connection just as the next request goes out on it; llama.cpp's does so often. With this
+	// mark, which is not sent, the transport takes a new connection where the old one gave not a byte.
+	req.Header["Idempotency-Key"] = nil
 	req.Header.Set("Accept", "application/json, text/event-stream, application/x-ndjson")
 	for k, v := range c.cfg.Headers {
 		req.Header.Set(k, v)

@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -28,7 +29,7 @@ func (q *writerQueue) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &queuedConn{Conn: c, q: q}, nil
+	return &queuedConn{Conn: c, q: q, compiled: statements{conn: c}}, nil
 }
 
 func (q *writerQueue) enter(ctx context.Context) error {
@@ -45,9 +46,12 @@ func (q *writerQueue) leave() { <-q.gate }
 // queuedConn takes its turn for every transaction and every writing statement outside one.
 type queuedConn struct {
 	driver.Conn
-	q    *writerQueue
-	inTx bool
+	q        *writerQueue
+	compiled statements
+	inTx     bool
 }
+
+func (c *queuedConn) Close() error { return errors.Join(c.compiled.close(), c.Conn.Close()) }
 
 func (c *queuedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	if err := c.q.enter(ctx); err != nil {
@@ -84,37 +88,22 @@ func (c *queuedConn) ExecContext(ctx context.Context, query string, args []drive
 		}
 		defer c.q.leave()
 	}
-	return c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+	return c.compiled.exec(ctx, query, args)
 }
 
 func (c *queuedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	if c.inTx || isRead(query) {
-		return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+		return c.compiled.query(ctx, query, args)
 	}
 	if err := c.q.enter(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+	rows, err := c.compiled.query(ctx, query, args)
 	if err != nil {
 		c.q.leave()
 		return nil, err
 	}
-	return &queuedRows{Rows: rows, leave: c.q.leave}, nil
-}
-
-// queuedRows keeps the turn of a writing query (… RETURNING) until its rows are closed.
-type queuedRows struct {
-	driver.Rows
-	leave func()
-}
-
-func (r *queuedRows) Close() error {
-	err := r.Rows.Close()
-	if r.leave != nil {
-		r.leave()
-		r.leave = nil
-	}
-	return err
+	return &closingRows{Rows: rows, then: c.q.leave}, nil // a writing query (… RETURNING) keeps its turn until its rows are read
 }
 
 func (c *queuedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {

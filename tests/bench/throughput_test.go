@@ -36,7 +36,9 @@ func onEach(t *testing.T, gate string, measure func(t *testing.T, backend string
 			fmt.Printf("RESULT %s backend=postgres skipped=1 reason=%s_is_not_set\n", gate, databasetest.EnvPostgres)
 			t.Skip("there is no PostgreSQL")
 		}
-		measure(t, "postgres", func() database.Options { return database.Options{DataDir: t.TempDir(), URL: databasetest.NewPostgres(t)} })
+		measure(t, "postgres", func() database.Options {
+			return database.Options{DataDir: t.TempDir(), URL: databasetest.NewPostgres(t)}
+		})
 	})
 }
 

@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/core/agents"
+	"github.com/sutazai/sutazai/internal/schema"
 )
 
 // Agent implements agents.Agent.
@@ -150,25 +149,17 @@ func request(s agents.State) core.ModelRequest {
 }
 
 // follows says whether the answer is JSON that the schema accepts; no schema accepts everything.
-func follows(schema json.RawMessage, answer string) error {
-	if len(schema) == 0 {
+func follows(output json.RawMessage, answer string) error {
+	if len(output) == 0 {
 		return nil
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
-	if err != nil {
-		return fmt.Errorf("the schema is not JSON: %w", err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("output.json", doc); err != nil {
-		return err
-	}
-	sch, err := c.Compile("output.json")
+	want, err := schema.Compile(output)
 	if err != nil {
 		return err
 	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader([]byte(answer)))
+	v, err := schema.Decode([]byte(answer))
 	if err != nil {
 		return fmt.Errorf("it is not JSON: %w", err)
 	}
-	return sch.Validate(v)
+	return want.Validate(v)
 }

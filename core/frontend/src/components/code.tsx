@@ -6,9 +6,9 @@ import { Button } from "./button";
 /** Text as it is, scrolling inside its own box, reachable by keyboard. */
 export function Code({ text, label, className = "" }: { text: string; label: string; className?: string }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
     <section
       aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
       tabIndex={0}
       className={`max-h-96 overflow-auto rounded-md bg-raised p-2.5 ${className}`}
     >

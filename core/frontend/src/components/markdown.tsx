@@ -58,8 +58,5 @@ export function Markdown({ text, live = false }: { text: string; live?: boolean 
   const split = splitBlocks(text, before.current);
   before.current = split;
   const last = split.blocks.length - 1;
-  return split.blocks.map((block, i) => (
-    // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only ever added at the end
-    <Block key={i} text={live && i === last ? remend(block) : block} />
-  ));
+  return split.blocks.map((block, i) => <Block key={i} text={live && i === last ? remend(block) : block} />);
 }

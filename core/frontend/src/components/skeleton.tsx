@@ -10,7 +10,6 @@ export function Skeleton({ rows }: { rows: number }) {
       <span className="sr-only">{t("loading")}</span>
       <div className="late" aria-hidden>
         {Array.from({ length: rows }, (_, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: the rows are all alike
           <div key={i} className="flex h-8 items-center">
             <div className={`h-3 rounded bg-raised ${widths[i % widths.length]}`} />
           </div>

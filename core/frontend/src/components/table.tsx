@@ -32,7 +32,6 @@ export function Table<T>({ label, columns, items }: { label: string; columns: Co
       </thead>
       <tbody className="block md:table-row-group">
         {items.map((item, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: rows have no state of their own
           <tr key={i} className="block border-b border-line px-3 py-2 last:border-b-0 md:table-row md:p-0">
             {columns.map((c) => (
               <td

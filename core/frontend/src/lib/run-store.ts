@@ -1,5 +1,10 @@
-/** Holds a run's state outside of React and tells it about changes once a frame, however many events arrived. */
+/**
+ * Holds a run's state outside of React and tells it about changes a few times a second, however many events arrived:
+ * text that is written at twenty pictures a second reads as smoothly as at sixty, for a third of the work.
+ */
 import { applyEvent, emptyRunState, type RunEvent, type RunState } from "./run-state";
+
+const PAUSE = 50;
 
 export interface Snapshot {
   state: RunState;
@@ -12,8 +17,9 @@ export class RunStore {
   private shown: Snapshot = this.current;
   private listeners = new Set<() => void>();
   private scheduled = false;
+  private flushed = -PAUSE;
 
-  /** Number of the last stored event, up to date even between frames. */
+  /** Number of the last stored event, up to date even between two of them. */
   last(): number {
     return this.current.state.last;
   }
@@ -37,13 +43,14 @@ export class RunStore {
   private schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
-    const flush = () => {
-      this.scheduled = false;
-      this.shown = this.current;
-      for (const listener of this.listeners) listener();
-    };
-    // A hidden page gets no frames, but its title and state must stay true.
-    if (document.hidden) setTimeout(flush, 100);
-    else requestAnimationFrame(flush);
+    setTimeout(
+      () => {
+        this.scheduled = false;
+        this.flushed = performance.now();
+        this.shown = this.current;
+        for (const listener of this.listeners) listener();
+      },
+      this.flushed + PAUSE - performance.now(),
+    );
   }
 }

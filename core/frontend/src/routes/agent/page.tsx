@@ -135,7 +135,6 @@ function Tools({ agent }: { agent: Agent }) {
         ) : (
           <ul className="px-3 py-1.5">
             {agent.tools.map((tool, i) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: a name may be missing
               <li
                 key={`${tool.name}${i}`}
                 className="flex flex-wrap justify-between gap-x-3 border-b border-line py-1 last:border-b-0"

@@ -72,7 +72,6 @@ export function Composer({ label, busy, onSend, attachments = false, disabled = 
       {files.length > 0 && (
         <ul aria-label={t("attached")} className="flex flex-wrap gap-1.5">
           {files.map((file, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: two files may have one name
             <li
               key={`${file.name}${i}`}
               className="flex max-w-full items-center gap-1.5 rounded-md border border-line px-2 py-0.5 text-sm"

@@ -13,7 +13,6 @@ export function ServiceRows({ items }: { items: Service[] }) {
   return (
     <ul className="px-3 py-1.5">
       {items.map((s, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a name may be missing or twice
         <li
           key={`${s.name}${i}`}
           className={`${row} grid-cols-[minmax(0,5fr)_minmax(0,4fr)_64px] md:grid-cols-[minmax(0,3fr)_minmax(0,3fr)_minmax(0,4fr)_64px]`}
@@ -36,7 +35,6 @@ export function AgentRows({ items }: { items: AgentStatus[] }) {
   return (
     <ul className="px-3 py-1.5">
       {items.map((a, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a name may be missing or twice
         <li
           key={`${a.agent.name}${i}`}
           className={`${row} grid-cols-[minmax(0,5fr)_minmax(0,4fr)_64px] md:grid-cols-[minmax(0,3fr)_minmax(0,2fr)_minmax(0,4fr)_64px]`}

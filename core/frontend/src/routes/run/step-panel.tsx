@@ -164,7 +164,6 @@ function Messages({ messages }: { messages: Message[] }) {
       <p className="text-sm font-semibold text-ink-2">{role(m.role)}</p>
       {m.text !== "" && <Code text={m.text} label={role(m.role)} className={m.is_error ? "text-bad" : ""} />}
       {m.tool_calls.map((call, k) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: an id may be missing
         <div key={`${call.id}${k}`} className="flex flex-col gap-1">
           <p className="text-sm">{t("calls", { name: orDash(call.name) })}</p>
           <Code text={pretty(call.arguments)} label={orDash(call.name)} />
@@ -181,7 +180,6 @@ function Attempts({ step }: { step: Step }) {
     <>
       <ol className="flex flex-col gap-2.5">
         {step.attempts.map((a, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: attempts are told apart by their order
           <li key={i} className="flex flex-col gap-0.5 text-sm">
             <span className="flex flex-wrap justify-between gap-x-3">
               <span className="font-semibold">{t("attempt", { n: i + 1 })}</span>

@@ -72,14 +72,14 @@ function RowView({ run, row, length, selected, onSelect, onToggle }: RowProps) {
     <li className={`relative ${selected ? "bg-raised" : ""}`}>
       {selected && <span aria-hidden className="absolute inset-y-0 left-0 w-0.5 bg-accent" />}
       <div className={`${columns} items-center px-2.5`}>
-        <div className="flex min-w-0 items-center" style={{ paddingLeft: `${row.depth * 16}px` }}>
+        <div className="flex min-w-0 items-center" style={{ paddingLeft: `${row.depth * 18}px` }}>
           {row.step !== null && row.children !== "none" && (
             <button
               type="button"
               aria-expanded={row.children === "open"}
               aria-label={t(row.children === "open" ? "collapse" : "expand", { name })}
               onClick={onToggle}
-              className="-ml-5 grid size-5 shrink-0 place-items-center rounded hover:bg-line"
+              className="-ml-6 grid size-6 shrink-0 place-items-center rounded hover:bg-line"
             >
               <Chevron size={14} aria-hidden />
             </button>

@@ -55,36 +55,27 @@ export function RunTable({ runs, more, loading, loadMore }: Props) {
     [t("cost"), true],
   ];
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
-    <div
-      ref={scroller}
-      tabIndex={0}
-      role="table"
-      aria-label={t("table")}
-      aria-rowcount={runs.length + 1}
-      className="h-[70dvh] overflow-y-auto md:h-auto md:flex-1"
-    >
-      {/* biome-ignore-start lint/a11y/useSemanticElements: rows are placed by the virtualiser, which a table element cannot do */}
-      {/* biome-ignore-start lint/a11y/useFocusableInteractive: rows and headers of a table are not interactive */}
-      <div role="rowgroup" className="sticky top-0 z-[1] bg-surface max-md:sr-only">
-        <div role="row" aria-rowindex={1} className={`${grid} border-b border-line px-3 py-2 text-sm text-ink-2`}>
-          {titles.map(([title, right]) => (
-            <span role="columnheader" key={title} className={right ? "text-right" : ""}>
-              {title}
-            </span>
-          ))}
+    <div ref={scroller} className="h-[70dvh] overflow-y-auto md:h-auto md:flex-1">
+      {/* The virtualiser places the rows, which it could not do in a table element. */}
+      <div role="table" aria-label={t("table")} aria-rowcount={runs.length + 1}>
+        <div role="rowgroup" className="sticky top-0 z-[1] bg-surface max-md:sr-only">
+          <div role="row" aria-rowindex={1} className={`${grid} border-b border-line px-3 py-2 text-sm text-ink-2`}>
+            {titles.map(([title, right]) => (
+              <span role="columnheader" key={title} className={right ? "text-right" : ""}>
+                {title}
+              </span>
+            ))}
+          </div>
+        </div>
+        <div role="rowgroup" className="relative" style={{ height: rows.getTotalSize() }}>
+          {rows.getVirtualItems().map((item) => {
+            const run = runs[item.index];
+            return (
+              run && <Row key={run.id || item.index} run={run} index={item.index} top={item.start} height={height} />
+            );
+          })}
         </div>
       </div>
-      <div role="rowgroup" className="relative" style={{ height: rows.getTotalSize() }}>
-        {rows.getVirtualItems().map((item) => {
-          const run = runs[item.index];
-          return (
-            run && <Row key={run.id || item.index} run={run} index={item.index} top={item.start} height={height} />
-          );
-        })}
-      </div>
-      {/* biome-ignore-end lint/a11y/useFocusableInteractive: see above */}
-      {/* biome-ignore-end lint/a11y/useSemanticElements: see above */}
       {more && (
         <div className="flex justify-center p-3">
           <Button busy={loading} onClick={loadMore}>
@@ -98,8 +89,6 @@ export function RunTable({ runs, more, loading, loadMore }: Props) {
 
 function Row({ run, index, top, height }: { run: Run; index: number; top: number; height: number }) {
   return (
-    // biome-ignore-start lint/a11y/useSemanticElements: as above
-    // biome-ignore-start lint/a11y/useFocusableInteractive: as above
     <div
       role="row"
       aria-rowindex={index + 2}
@@ -127,7 +116,5 @@ function Row({ run, index, top, height }: { run: Run; index: number; top: number
         {cost(run.usage.cost_usd)}
       </span>
     </div>
-    // biome-ignore-end lint/a11y/useFocusableInteractive: as above
-    // biome-ignore-end lint/a11y/useSemanticElements: as above
   );
 }

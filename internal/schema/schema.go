@@ -1,0 +1,44 @@
+// Package schema compiles the JSON Schemas that agents and tools bring along. It owns the one rule about them: a schema
+// stands alone, and nothing is read from a file or the network for it.
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// Schema is a compiled JSON Schema.
+type Schema = jsonschema.Schema
+
+const location = "schema:///schema"
+
+// alone refuses references out of a schema.
+type alone struct{}
+
+func (alone) Load(url string) (any, error) {
+	return nil, fmt.Errorf("the schema refers to %s; it must stand alone", url)
+}
+
+// Compile reads a JSON Schema whose top is an object, such as {"type": "object", …}.
+func Compile(raw json.RawMessage) (*Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("the schema is not JSON: %w", err)
+	}
+	c := jsonschema.NewCompiler()
+	c.UseLoader(alone{})
+	if err := c.AddResource(location, doc); err != nil {
+		return nil, fmt.Errorf("read the schema: %w", err)
+	}
+	s, err := c.Compile(location)
+	if err != nil {
+		return nil, fmt.Errorf("compile the schema: %w", err)
+	}
+	return s, nil
+}
+
+// Decode reads one JSON value as a Schema wants it to validate.
+func Decode(raw []byte) (any, error) { return jsonschema.UnmarshalJSON(bytes.NewReader(raw)) }
