@@ -69,15 +69,17 @@ $(LINTER):
 	@mv .tools/golangci-lint $@
 
 .PHONY: generate
-generate: | $(MADE) ## write the generated files: config/schema.json, docs/openapi.json
+generate: $(MADE)/node_modules ## write the generated files: the settings' schema, the API's description and types, docs/cli.md
 	@$(GO) run ./cmd/sutazai config schema > $(MADE)/schema.json
 	@mv $(MADE)/schema.json config/schema.json
-	@SUTAZAI_GENERATE=1 $(GO) test ./tests -count=1 -run '^TestOpenAPI'
+	@SUTAZAI_GENERATE=1 $(GO) test ./tests -count=1 -run '^(TestOpenAPI|TestCLIReference)'
+	@cd $(CONSOLE) && $(NPM) run --silent gen
 
 .PHONY: check-generated
-check-generated: | $(MADE)
+check-generated: $(MADE)/node_modules
 	@$(GO) run ./cmd/sutazai config schema | diff -u config/schema.json - || { echo 'config/schema.json is out of date; run make generate'; exit 1; }
-	@$(GO) test ./tests -count=1 -run '^TestOpenAPI'
+	@$(GO) test ./tests -count=1 -run '^(TestOpenAPI|TestCLIReference)'
+	@cd $(CONSOLE) && $(NPM) run --silent gen -- --check || { echo 'the types of the API are out of date; run make generate'; exit 1; }
 	@echo 'ok  generated files'
 
 .PHONY: check-scripts

@@ -146,6 +146,7 @@ type Local struct {
 	Context      int           `yaml:"context" min:"512" max:"10000000"`
 	Parallel     int           `yaml:"parallel" min:"1" max:"256"`
 	ReadyTimeout time.Duration `yaml:"ready_timeout" min:"1s" max:"1h"`
+	Hub          string        `yaml:"hub" format:"url"`
 }
 
 // Tools bounds what the built-in tools may use.

@@ -47,7 +47,8 @@ type Run struct {
 	WaitReason   WaitReason        `json:"wait_reason,omitempty"`
 	WaitDetail   string            `json:"wait_detail,omitempty"`
 	WakeAt       *time.Time        `json:"wake_at,omitempty"`
-	Input        string            `json:"input"`
+	Input        string            `json:"input"` // the task; later messages of the user are in the conversation
+	Files        []string          `json:"files"` // names of the files attached to it, in the run's workspace
 	Output       string            `json:"output"`
 	Error        *RunError         `json:"error"`
 	Usage        Usage             `json:"usage"`
@@ -154,7 +155,7 @@ type RunRecord struct {
 	Run
 	OutputMessage  *int       // index of the message that is the answer
 	Messages       int        // how many messages there are
-	InputMessage   int        // index of the user's latest message
+	InputMessage   int        // index of the message that is the task
 	ParentStep     int        // step of the parent that waits for this run
 	Root           string     // first of the line of parents; names the workspace
 	IdempotencyKey string     // "" = none
@@ -169,6 +170,7 @@ type RunRecord struct {
 
 // TurnBase is what a run had used when the user's latest message came; limits count from there.
 type TurnBase struct {
+	Message      int // its index
 	Steps        int
 	Tokens       int64
 	CostMicroUSD int64

@@ -140,8 +140,8 @@ func isTestFile(name string) bool {
 }
 
 func generated(content []byte) bool {
-	head, _, _ := bytes.Cut(content, []byte("\n"))
-	return bytes.Contains(head, []byte("generated")) && bytes.Contains(head, []byte("DO NOT EDIT"))
+	head := content[:min(len(content), 200)]
+	return bytes.Contains(head, []byte("generated")) && (bytes.Contains(head, []byte("DO NOT EDIT")) || bytes.Contains(head, []byte("Do not make direct changes")))
 }
 
 // packages are the packages of this module, under every build tag that the gates use.
@@ -235,7 +235,7 @@ func documented(t *testing.T, p pkg) bool {
 func parse(t *testing.T, pkgPath, text string) source {
 	t.Helper()
 	fset := token.NewFileSet()
-	file, err := parser.ParseFile(fset, "fake.go", text, parser.SkipObjectResolution)
+	file, err := parser.ParseFile(fset, "fake.go", text, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,6 +79,7 @@ func TestSourceChecksFindWhatTheyForbid(t *testing.T) {
 		"errors":                 {"internal/auth", "import \"errors\"\nvar ErrNo = errors.New(\"no\")", ""},
 		"expressions":            {"internal/auth", "import \"regexp\"\nvar name = regexp.MustCompile(`a`)", ""},
 		"embedded files":         {"internal/auth", "import \"embed\"\nvar files embed.FS", ""},
+		"embedded text":          {"internal/auth", "import _ \"embed\"\n//go:embed a.txt\nvar text string", ""},
 		"assertions":             {"internal/auth", "type t struct{}\nvar _ interface{} = t{}", ""},
 		"version":                {"cmd/sutazai", `var version = ""`, ""},
 		"built SQL": {"services/database",

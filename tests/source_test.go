@@ -82,8 +82,8 @@ func checkPure(s source) []string {
 	return problems
 }
 
-// servers are the only packages that may listen: one server, and the model server's search for a free port.
-func servers() []string { return []string{"core/backend"} }
+// servers are the only packages that may listen: the one server, and the search for a port for the local model server.
+func servers() []string { return []string{"core/backend", "services/aimodels/local"} }
 
 // checkServers finds servers and listeners outside their place.
 func checkServers(s source, allowed []string) []string {
@@ -136,7 +136,7 @@ func checkState(s source, allowed map[string]string) []string {
 				problems = append(problems, fmt.Sprintf("%s has an init function; wire it in internal/app", s.at(d)))
 			}
 		case *ast.GenDecl:
-			if d.Tok != token.VAR {
+			if d.Tok != token.VAR || embedded(d) {
 				continue
 			}
 			for _, spec := range d.Specs {
@@ -154,6 +154,11 @@ func checkState(s source, allowed map[string]string) []string {
 		}
 	}
 	return problems
+}
+
+// embedded says whether a declaration is filled by the compiler.
+func embedded(d *ast.GenDecl) bool {
+	return d.Doc != nil && slices.ContainsFunc(d.Doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
 }
 
 // constantVar says whether a variable holds what is never changed after it was made.

@@ -20,7 +20,10 @@ func builtSQL() map[string]string {
 		"services/database.List":              "adds constant conditions with numbered placeholders",
 		"services/database.Lock":              "adds a constant that the dialect gives",
 		"services/database.migrationTx":       "the embedded migrations",
+		"services/database.exec":              "hands on what the callers of ExecContext gave",
+		"services/database.query":             "hands on what the callers of QueryContext gave",
 		"services/database.setPageSize":       "a list of constants",
+		"services/database.take":              "compiles what the callers of ExecContext and QueryContext gave",
 	}
 }
 

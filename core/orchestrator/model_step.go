@@ -63,7 +63,10 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		st.Status, st.Usage = core.StepSucceeded, resp.Usage
 		st.OutputRef = messageRef(m.Index)
 		r.Usage = r.Usage.Add(resp.Usage)
-		r.OutageSince = nil
+		if r.OutageSince != nil {
+			r.OutageSince = nil
+			c.event(core.EventRunStarted, "")
+		}
 		s.addMessage(c, m)
 		s.completeStep(c, st, started)
 		for _, call := range m.ToolCalls {

@@ -144,11 +144,12 @@ func nothing(context.Context, dbtx.Querier) error { return nil }
 // begin marks the run as running.
 func (s *segment) begin() error {
 	r := &s.state.Run
-	first := r.StartedAt == nil
 	return s.checkpoint("begin", func(c *change) {
-		if first {
+		if r.StartedAt == nil {
 			now := s.o.Now()
 			r.StartedAt = &now
+		}
+		if r.OutageSince == nil { // a try during an outage is no news
 			c.event(core.EventRunStarted, "")
 		}
 		r.Status, r.WaitReason, r.WaitDetail, r.WakeAt = core.RunRunning, "", "", nil

@@ -51,12 +51,15 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 		Messages: len(in.History) + 1, InputMessage: len(in.History),
 	}
 	r.Root = r.ID
+	for _, f := range in.Files {
+		r.Files = append(r.Files, f.Name)
+	}
 	if len(in.Files) > 0 {
 		if err := o.Tools.Attach(r.Root, in.Files); err != nil {
 			return run, false, err
 		}
 	}
-	messages := append(in.History[:len(in.History):len(in.History)], core.Message{Role: core.RoleUser, Text: withFiles(in)})
+	messages := append(in.History[:len(in.History):len(in.History)], core.Message{Role: core.RoleUser, Text: in.Input})
 	for i := range messages {
 		messages[i].CreatedAt = r.CreatedAt
 	}
@@ -81,20 +84,8 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 		return run, false, fmt.Errorf("record the run: %w", err)
 	}
 	o.nudge()
-	r.Input = messages[len(messages)-1].Text
+	r.Input = in.Input
 	return shown(r), false, nil
-}
-
-// withFiles is the task with a line that names the attached files, so that the agent knows of them.
-func withFiles(in core.StartRun) string {
-	if len(in.Files) == 0 {
-		return in.Input
-	}
-	names := make([]string, len(in.Files))
-	for i, f := range in.Files {
-		names[i] = f.Name
-	}
-	return in.Input + "\n\nAttached files, in the workspace: " + strings.Join(names, ", ")
 }
 
 func (o *Orchestrator) insertRun(ctx context.Context, q dbtx.Querier, r core.RunRecord, messages []core.Message) error {
@@ -178,8 +169,7 @@ func (o *Orchestrator) Message(ctx context.Context, id, text, actor string) (cor
 		if err != nil {
 			return err
 		}
-		r.InputMessage = r.Messages
-		r.Turn = core.TurnBase{Steps: r.Steps, Tokens: r.Usage.Tokens(), CostMicroUSD: r.Usage.CostMicroUSD, ActiveMS: r.ActiveMS}
+		r.Turn = core.TurnBase{Message: r.Messages, Steps: r.Steps, Tokens: r.Usage.Tokens(), CostMicroUSD: r.Usage.CostMicroUSD, ActiveMS: r.ActiveMS}
 		events = append(events, core.StoredEvent{Type: core.EventMessageCompleted, Ref: fmt.Sprint(r.Messages)})
 		if err := o.Journal.AddMessage(ctx, q, id, core.Message{Index: r.Messages, Role: core.RoleUser, Text: text, CreatedAt: o.Now()}); err != nil {
 			return err
@@ -279,7 +269,7 @@ func (o *Orchestrator) Resume(ctx context.Context, id, actor string) (core.Run, 
 				return err
 			}
 		}
-		r.Turn = core.TurnBase{Steps: r.Steps, Tokens: r.Usage.Tokens(), CostMicroUSD: r.Usage.CostMicroUSD, ActiveMS: r.ActiveMS}
+		r.Turn = core.TurnBase{Message: r.Turn.Message, Steps: r.Steps, Tokens: r.Usage.Tokens(), CostMicroUSD: r.Usage.CostMicroUSD, ActiveMS: r.ActiveMS}
 		return o.reopen(ctx, q, r, nil)
 	})
 	if err != nil {

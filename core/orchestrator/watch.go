@@ -30,6 +30,9 @@ func shown(r core.RunRecord) core.Run {
 	if r.Metadata == nil {
 		r.Metadata = map[string]string{}
 	}
+	if r.Files == nil {
+		r.Files = []string{}
+	}
 	return r.Run
 }
 

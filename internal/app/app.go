@@ -107,7 +107,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onClose(func() error { a.egress.Close(); return a.tools.Close() })
-	if a.models, err = startModels(life, cfg, observer, o.Logger); err != nil {
+	if a.models, err = startModels(life, cfg, o.Idle, observer, o.Logger); err != nil {
 		return nil, err
 	}
 	a.onClose(a.models.close)

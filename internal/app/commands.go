@@ -3,9 +3,13 @@ package app
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/services/aimodels"
+	"github.com/sutazai/sutazai/services/aimodels/local"
+	"github.com/sutazai/sutazai/services/aimodels/ollama"
 )
 
 // ValidateAgents checks agent files as the server would load them. paths are files and folders; none means the configured
@@ -25,7 +29,25 @@ func ValidateAgents(cfg *config.Config, paths []string) (problems []string, read
 	return newAgentFolder(cfg.Agents.Dir, specs, check, log).validate(paths)
 }
 
-// PullModel downloads a model into the data folder and returns where it lies.
+// PullModel downloads a model and returns where it lies. A name that is no file is one of Ollama's, and is left to an
+// Ollama that runs on this machine; then what is returned is the name under which the model can be called.
 func PullModel(ctx context.Context, cfg *config.Config, ref string, progress func(done, total int64)) (path string, err error) {
-	return "", core.Errorf(core.CodeInternal, "pull %s", ref)
+	if local.IsFile(ref) {
+		return local.Pull(ctx, ref, local.ModelsDir(cfg.Server.DataDir), local.PullOptions{Hub: cfg.Models.Local.Hub}, progress)
+	}
+	provider, err := ollama.New(ollama.Config{HTTP: aimodels.HTTPConfig{Name: "ollama", ConnectTimeout: time.Second}})
+	if err != nil {
+		return "", err
+	}
+	defer provider.Close()
+	if _, err := provider.Models(ctx); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "", core.Wrap(core.CodeInvalid, err, "%q is neither owner/model/file.gguf nor an https URL of a .gguf file, and to pull it as one of Ollama's names an Ollama must run on this machine", ref)
+	}
+	if err := provider.Pull(ctx, ref, func(_ string, done, total int64) { progress(done, total) }); err != nil {
+		return "", err
+	}
+	return "local/" + ref, nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/metrics"
 	"github.com/sutazai/sutazai/services/aimodels"
+	"github.com/sutazai/sutazai/services/aimodels/constrained"
+	"github.com/sutazai/sutazai/services/aimodels/local"
 	"github.com/sutazai/sutazai/services/aimodels/ollama"
 	"github.com/sutazai/sutazai/services/aimodels/openaicompat"
 )
@@ -20,14 +22,17 @@ import (
 // models is the gateway with the model server that SutazAI runs itself.
 type models struct {
 	gateway *aimodels.Gateway
+	local   *local.Runtime // nil where no provider is of the kind local
 	closers []func()
 }
 
-func startModels(ctx context.Context, cfg *config.Config, m *metrics.Metrics, log *slog.Logger) (*models, error) {
+// startModels makes the gateway. With idle, no model server is started.
+func startModels(ctx context.Context, cfg *config.Config, idle bool, m *metrics.Metrics, log *slog.Logger) (*models, error) {
 	out := &models{}
 	endpoints := map[string]aimodels.Endpoint{}
-	for name, p := range cfg.Models.Providers {
-		provider, err := out.provider(ctx, name, p, cfg, log)
+	for _, name := range slices.Sorted(maps.Keys(cfg.Models.Providers)) {
+		p := cfg.Models.Providers[name]
+		provider, err := out.provider(ctx, name, p, cfg, idle, log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("models.providers.%s: %w", name, err), out.close())
 		}
@@ -46,26 +51,56 @@ func startModels(ctx context.Context, cfg *config.Config, m *metrics.Metrics, lo
 	return out, nil
 }
 
-func (m *models) provider(_ context.Context, name string, p config.Provider, cfg *config.Config, _ *slog.Logger) (aimodels.Provider, error) {
+// provider makes one provider. Models that know no tools get them by constrained answers.
+func (m *models) provider(ctx context.Context, name string, p config.Provider, cfg *config.Config, idle bool, log *slog.Logger) (aimodels.Provider, error) {
+	inner, err := m.dialect(ctx, name, p, cfg, idle, log)
+	if err != nil || p.Tools == string(aimodels.ToolsNative) {
+		return inner, err
+	}
+	return constrained.New(inner, constrained.Options{Mode: aimodels.ToolMode(p.Tools)}), nil
+}
+
+func (m *models) dialect(ctx context.Context, name string, p config.Provider, cfg *config.Config, idle bool, log *slog.Logger) (aimodels.Provider, error) {
+	if p.Kind == "local" {
+		if m.local == nil { // providers of this kind share the machine's one server
+			m.local = local.Start(ctx, localConfig(name, p, cfg, idle, log))
+			m.closers = append(m.closers, m.local.Close)
+		}
+		return m.local, nil
+	}
 	http, err := httpConfig(name, p)
 	if err != nil {
 		return nil, err
 	}
-	switch p.Kind {
-	case "openai":
-		provider, err := openaicompat.New(openaicompat.Config{HTTP: http})
-		if err == nil {
-			m.closers = append(m.closers, provider.Close)
-		}
-		return provider, err
-	case "ollama":
+	if p.Kind == "ollama" {
 		provider, err := ollama.New(ollama.Config{HTTP: http, Context: cfg.Models.Local.Context})
-		if err == nil {
-			m.closers = append(m.closers, provider.Close)
+		if err != nil {
+			return nil, err
 		}
-		return provider, err
+		m.closers = append(m.closers, provider.Close)
+		return provider, nil
 	}
-	return ollama.New(ollama.Config{HTTP: http})
+	provider, err := openaicompat.New(openaicompat.Config{HTTP: http})
+	if err != nil {
+		return nil, err
+	}
+	m.closers = append(m.closers, provider.Close)
+	return provider, nil
+}
+
+func localConfig(name string, p config.Provider, cfg *config.Config, idle bool, log *slog.Logger) local.Config {
+	l := cfg.Models.Local
+	return local.Config{
+		Provider: name, DataDir: cfg.Server.DataDir, Runtime: l.Runtime, Model: l.Model, Python: l.Python,
+		Threads: l.Threads, Context: l.Context, Parallel: l.Parallel, ReadyTimeout: l.ReadyTimeout, Silence: p.Timeout, Idle: idle,
+		OpenAI: func(http aimodels.HTTPConfig) (aimodels.Provider, error) {
+			return openaicompat.New(openaicompat.Config{HTTP: http})
+		},
+		Ollama: func(http aimodels.HTTPConfig, context int) (aimodels.Provider, error) {
+			return ollama.New(ollama.Config{HTTP: http, Context: context})
+		},
+		Logger: log,
+	}
 }
 
 func httpConfig(name string, p config.Provider) (aimodels.HTTPConfig, error) {
@@ -89,7 +124,13 @@ func (m *models) close() error {
 	return nil
 }
 
-func (m *models) localService() (core.Service, bool) { return core.Service{}, false }
+// localService tells the state of the local model server; false where there is none to tell of.
+func (m *models) localService() (core.Service, bool) {
+	if m.local == nil {
+		return core.Service{}, false
+	}
+	return m.local.Service()
+}
 
 func routes(cfg *config.Config) map[string][]string {
 	out := map[string][]string{}

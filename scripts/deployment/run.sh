@@ -11,7 +11,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 sutazai=$PWD/bin/sutazai
 [ -x "$sutazai" ] || { echo "bin/sutazai is missing; run make build first" >&2; exit 1; }
-task=${SUTAZAI_FIRST_TASK-"What is SutazAI, in one sentence? The file README.md is attached; read it first."}
+file=docs/examples/invoice.txt
+task=${SUTAZAI_FIRST_TASK-"What is the total in invoice.txt?"}
 once=${SUTAZAI_RUN_ONCE-}
 unset SUTAZAI_FIRST_TASK SUTAZAI_RUN_ONCE # no settings: the program would refuse them
 "$sutazai" config show >/dev/null
@@ -53,13 +54,14 @@ socket=$data_dir/sutazai.sock
 
 if [ "$(setting models.local.runtime)" != off ] && [[ $route == *'"local/'* ]]; then
     say "Model"
-    scripts/deployment/local-model.sh
+    scripts/maintenance/need.sh "python3 -c 'import venv, ensurepip'" python3-venv || true # Ollama and llama-server need none
+    scripts/deployment/local-model.sh --data-dir "$data_dir"
 fi
 
 give_task() {
     say "First task for the agent \"assistant\""
-    printf '   %s\n\n' "$task"
-    "$sutazai" run assistant "$task" --file README.md --wait
+    printf '   %s (%s)\n\n' "$task" "$file"
+    "$sutazai" run assistant "$task" --file "$file" --wait
 }
 
 if [ -S "$socket" ] && answers "$socket"; then

@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
 # need.sh COMMAND PACKAGE: makes sure that COMMAND is there; as root on a system with apt-get it installs PACKAGE.
+# A COMMAND of several words is run instead: it must succeed.
 set -euo pipefail
 
 command=$1 package=$2
-if command -v "$command" >/dev/null; then
+is_there() {
+    case $command in
+    *' '*) bash -c "$command" >/dev/null 2>&1 ;;
+    *) command -v "$command" >/dev/null ;;
+    esac
+}
+if is_there; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -19,4 +26,4 @@ if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$pa
     echo "$package could not be installed" >&2
     exit 1
 fi
-command -v "$command" >/dev/null || { echo "$package is installed, but it brought no $command" >&2; exit 1; }
+is_there || { echo "$package is installed, but $command still fails" >&2; exit 1; }

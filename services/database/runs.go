@@ -23,7 +23,7 @@ func (d *DB) Runs() Runs { return Runs{d.dialect} }
 const runColumns = `r.id, r.agent, r.agent_version, r.status, r.wait_reason, r.wait_detail, r.wake_at, r.output_message, r.error_code,
 	r.error_message, r.input_tokens, r.output_tokens, r.cost_micro_usd, r.steps, r.messages, r.input_message, r.created_at, r.started_at,
 	r.finished_at, r.parent, r.parent_step, r.root, r.depth, r.forked_from, r.metadata, r.limits, r.created_by, r.idempotency_key,
-	r.request_hash, r.segment, r.event_seq, r.recoveries, r.active_ms, r.turn_steps, r.turn_tokens, r.turn_cost, r.turn_active_ms,
+	r.request_hash, r.segment, r.event_seq, r.recoveries, r.active_ms, r.files, r.turn_message, r.turn_steps, r.turn_tokens, r.turn_cost, r.turn_active_ms,
 	r.outage_since, r.cancel_requested`
 
 // texts joins the two messages that a run shows as its input and output.
@@ -40,11 +40,12 @@ func scanRun(row dbtx.Row) (core.RunRecord, error) {
 		idem                                  sql.NullString
 		created                               int64
 		errCode, errMessage, metadata, limits string
+		files                                 string
 	)
 	err := row.Scan(&r.ID, &r.Agent, &r.AgentVersion, &r.Status, &r.WaitReason, &r.WaitDetail, &wake, &outm, &errCode,
 		&errMessage, &r.Usage.InputTokens, &r.Usage.OutputTokens, &r.Usage.CostMicroUSD, &r.Steps, &r.Messages, &r.InputMessage, &created, &started,
 		&finished, &r.Parent, &r.ParentStep, &r.Root, &r.Depth, &r.ForkedFrom, &metadata, &limits, &r.CreatedBy, &idem,
-		&r.RequestHash, &r.Segment, &r.EventSeq, &r.Recoveries, &r.ActiveMS, &r.Turn.Steps, &r.Turn.Tokens, &r.Turn.CostMicroUSD, &r.Turn.ActiveMS,
+		&r.RequestHash, &r.Segment, &r.EventSeq, &r.Recoveries, &r.ActiveMS, &files, &r.Turn.Message, &r.Turn.Steps, &r.Turn.Tokens, &r.Turn.CostMicroUSD, &r.Turn.ActiveMS,
 		&outage, &r.CancelledBy, &r.Input, &r.Output)
 	if err != nil {
 		return r, err
@@ -61,6 +62,9 @@ func scanRun(row dbtx.Row) (core.RunRecord, error) {
 	if err := json.Unmarshal([]byte(metadata), &r.Metadata); err != nil {
 		return r, fmt.Errorf("run %s: metadata: %w", r.ID, err)
 	}
+	if err := json.Unmarshal([]byte(files), &r.Files); err != nil {
+		return r, fmt.Errorf("run %s: files: %w", r.ID, err)
+	}
 	if err := json.Unmarshal([]byte(limits), &r.Limits); err != nil {
 		return r, fmt.Errorf("run %s: limits: %w", r.ID, err)
 	}
@@ -72,7 +76,14 @@ func (s Runs) Insert(ctx context.Context, q dbtx.Querier, r core.RunRecord) erro
 	if r.Metadata == nil {
 		r.Metadata = map[string]string{}
 	}
+	if r.Files == nil {
+		r.Files = []string{}
+	}
 	metadata, err := toJSON(r.Metadata)
+	if err != nil {
+		return err
+	}
+	files, err := toJSON(r.Files)
 	if err != nil {
 		return err
 	}
@@ -83,10 +94,10 @@ func (s Runs) Insert(ctx context.Context, q dbtx.Querier, r core.RunRecord) erro
 	_, err = q.Exec(ctx, `INSERT INTO runs (id, agent, agent_version, status, wait_reason, wait_detail, error_code, error_message,
 		input_tokens, output_tokens, cost_micro_usd, steps, messages, input_message, created_at, parent, parent_step, root, depth, forked_from, metadata,
 		limits, created_by, idempotency_key, request_hash, segment, event_seq, recoveries, active_ms, turn_steps, turn_tokens, turn_cost,
-		turn_active_ms, cancel_requested)
-		VALUES ($1,$2,$3,$4,'','','','',0,0,0,0,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,0,0,0,0,0,0,'')`,
+		turn_active_ms, cancel_requested, files, turn_message)
+		VALUES ($1,$2,$3,$4,'','','','',0,0,0,0,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,0,0,0,0,0,0,'',$20,$6)`,
 		r.ID, r.Agent, r.AgentVersion, r.Status, r.Messages, r.InputMessage, ms(r.CreatedAt), r.Parent, r.ParentStep, r.Root, r.Depth,
-		r.ForkedFrom, metadata, limits, r.CreatedBy, nullText(r.IdempotencyKey), r.RequestHash, r.Segment, r.EventSeq)
+		r.ForkedFrom, metadata, limits, r.CreatedBy, nullText(r.IdempotencyKey), r.RequestHash, r.Segment, r.EventSeq, files)
 	return err
 }
 
@@ -104,13 +115,13 @@ func (s Runs) Save(ctx context.Context, q dbtx.Querier, r core.RunRecord, known 
 	}
 	var last int64
 	err = q.QueryRow(ctx, `UPDATE runs SET status=$2, wait_reason=$3, wait_detail=$4, wake_at=$5, output_message=$6, error_code=$7,
-		error_message=$8, input_tokens=$9, output_tokens=$10, cost_micro_usd=$11, steps=$12, messages=$13, input_message=$14, started_at=$15,
+		error_message=$8, input_tokens=$9, output_tokens=$10, cost_micro_usd=$11, steps=$12, messages=$13, turn_message=$14, started_at=$15,
 		finished_at=$16, segment=$17, recoveries=$18, active_ms=$19, turn_steps=$20, turn_tokens=$21, turn_cost=$22, turn_active_ms=$23,
 		outage_since=$24, event_seq = CASE WHEN event_seq > $25 THEN event_seq ELSE $25 END + $26
 		WHERE id=$1 AND (segment < $17 OR segment = $17 AND status NOT IN ('succeeded', 'failed', 'cancelled'))
 		RETURNING event_seq, cancel_requested`,
 		r.ID, r.Status, r.WaitReason, r.WaitDetail, nullMS(r.WakeAt), out, code,
-		message, r.Usage.InputTokens, r.Usage.OutputTokens, r.Usage.CostMicroUSD, r.Steps, r.Messages, r.InputMessage, nullMS(r.StartedAt),
+		message, r.Usage.InputTokens, r.Usage.OutputTokens, r.Usage.CostMicroUSD, r.Steps, r.Messages, r.Turn.Message, nullMS(r.StartedAt),
 		nullMS(r.FinishedAt), r.Segment, r.Recoveries, r.ActiveMS, r.Turn.Steps, r.Turn.Tokens, r.Turn.CostMicroUSD, r.Turn.ActiveMS,
 		nullMS(r.OutageSince), known, events).Scan(&last, &cancelledBy)
 	if errors.Is(err, dbtx.ErrNoRows) {

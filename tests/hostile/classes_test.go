@@ -18,6 +18,17 @@ func classes() []class {
 				"TestANameThatChangesItsAddressGainsNothing", "TestRedirectsAreCheckedAgain", "TestRedirectsAreBounded",
 				"TestAProxyOfTheEnvironmentIsNotUsed",
 			},
+			"internal/tools": {"TestFetchReachesNothingPrivate"},
+		}},
+		{"path_traversal", map[string][]string{
+			"internal/tools": {
+				"TestPathsThatLeadOutAreRefused", "TestLinksAndSpecialFilesAreRefused", "TestAFolderPutInPlaceOfAFolderByALinkIsNotFollowed",
+				"TestOnePersonsWorkspaceIsNotAnothers", "TestALinkedDatabaseIsNotRead", "FuzzNoPathLeadsOut",
+			},
+		}},
+		{"sql_injection", map[string][]string{
+			"internal/tools": {"TestAQueryCannotDoAnythingButRead"},
+			"tests":          {"TestSourcesKeepTheRules", "TestSourceChecksFindWhatTheyForbid"},
 		}},
 		{"credentials_leave", map[string][]string{
 			"internal/egress": {"TestCredentialsStayAtTheirOrigin", "TestABodyIsNotSentOnToAnotherOrigin"},
@@ -65,7 +76,12 @@ func classes() []class {
 				"TestRoutesDoNotMultiplyMetrics", "TestRefusalsAreAuditedButCannotFloodTheLog",
 			},
 			"internal/ratelimit": {"TestMemoryIsBounded"},
-			"internal/egress":    {"TestABodyIsBoundedAlsoWhenCompressed", "TestTimeIsBounded"},
+			"internal/tools": {
+				"TestHostilePagesAreSurvived", "TestNoExpressionTakesLong", "TestAQueryIsBoundedInRowsBytesAndTime",
+				"TestAQueryThatFillsTheDiskIsStopped", "TestAWorkspaceIsBounded", "TestAResultIsBounded", "TestACallIsBoundedInTime",
+			},
+			"services/aimodels/constrained": {"TestSchemasAreBounded", "TestASchemaThatRefersToItselfEnds"},
+			"internal/egress":               {"TestABodyIsBoundedAlsoWhenCompressed", "TestTimeIsBounded"},
 		}},
 	}
 }

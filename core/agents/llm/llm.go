@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/core/agents"
@@ -95,7 +96,7 @@ func repeats(s agents.State, c core.ToolCall) int {
 	want := canonical(c.Arguments)
 	n := 0
 	for _, m := range slices.Backward(s.Messages) {
-		if m.Index < s.Run.InputMessage {
+		if m.Index < s.Run.Turn.Message {
 			break
 		}
 		for _, o := range m.ToolCalls {
@@ -138,9 +139,13 @@ func request(s agents.State) core.ModelRequest {
 	d := s.Definition
 	messages := make([]core.Message, 0, len(s.Messages)+1)
 	messages = append(messages, core.Message{Role: core.RoleSystem, Text: d.Instructions})
+	messages = append(messages, s.Messages...)
+	if len(s.Run.Files) > 0 {
+		messages[1+s.Run.InputMessage].Text += "\n\nAttached files, in the workspace: " + strings.Join(s.Run.Files, ", ")
+	}
 	return core.ModelRequest{
 		Model:       d.Model,
-		Messages:    append(messages, s.Messages...),
+		Messages:    messages,
 		Tools:       s.Tools,
 		Schema:      d.Output,
 		MaxTokens:   d.MaxTokens,

@@ -3,7 +3,8 @@
 //
 // It owns prompts and schemas and nothing else: it calls only the Provider it decorates, and runs no tool.
 //
-// Two ways, chosen by the model's size (the measurements are in the tests' comments):
+// Two ways, chosen by the model's size. Measured with SmolLM2-135M-Instruct (Q4_1) and four tools on 53 prompts, the
+// second way chooses rightly 46 times; the first way did so 6 times of 23.
 //   - One call, for models that follow instructions: the tools with their schemas are in the system prompt, the answer is
 //     {"tool_calls": […]} or {"answer": "…"}; the answer's text is streamed while it is written.
 //   - Decide, then speak, for small models, which follow examples but not instructions: a first short call shows a few

@@ -283,6 +283,9 @@ func TestASmallModelThatDecidesForNothingSpeaksFreely(t *testing.T) {
 			if len(both) != 2 || len(both[1].Schema) != 0 || len(both[1].Tools) != 0 {
 				t.Fatalf("the second call is free: %+v", both)
 			}
+			if both[1].MaxTokens != smallAnswer || both[1].Temperature == nil || *both[1].Temperature != 0 {
+				t.Errorf("an answer is bounded: %+v", both[1])
+			}
 			last := both[1].Messages[len(both[1].Messages)-1]
 			if both[1].Messages[0].Text != "Be brief." || last.Text != "What is the capital of France?" || len(both[1].Messages) != 8 {
 				t.Errorf("instructions, three exchanges, the question: %+v", both[1].Messages)

@@ -16,6 +16,7 @@ const (
 	smallString  = 300    // characters of one argument: a small model that writes more has lost its way
 	smallResult  = 6000   // bytes of a tool's result that a small model is given
 	smallAsk     = 600    // bytes of a user's message that the decision sees
+	smallAnswer  = 512    // tokens of an answer whose length nobody bounded: small models repeat themselves to the end of their context
 	decideTokens = 160
 
 	exampleRounds = 2 // examples shown of each tool
@@ -38,6 +39,12 @@ func (p *Provider) small(ctx context.Context, req core.ModelRequest, onDelta fun
 		spent = resp.Usage
 	}
 	req.Tools = nil
+	if req.Temperature == nil {
+		req.Temperature = new(0.0) // what a small model is less sure of is mostly wrong
+	}
+	if req.MaxTokens == 0 {
+		req.MaxTokens = smallAnswer
+	}
 	if !answered && len(req.Schema) == 0 {
 		messages = withManners(messages)
 	}

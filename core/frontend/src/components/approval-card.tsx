@@ -6,14 +6,14 @@ import { decideApproval, type Verdict } from "../api/actions";
 import { ApiError } from "../api/client";
 import type { Approval } from "../api/models";
 import { runApprovalsQuery } from "../api/queries";
-import { between, duration, roughly } from "../lib/format";
+import { duration, roughly } from "../lib/format";
 import { choices, pretty, question } from "../lib/transcript";
 import { Button } from "./button";
 import { Code } from "./code";
 import { TextArea } from "./field";
 import { InlineError } from "./notice";
 import { Status } from "./status";
-import { useNow } from "./time";
+import { Moment, useNow } from "./time";
 
 type Form = "none" | "edit" | "deny" | "done";
 
@@ -247,17 +247,17 @@ function Question({ approval, busy, decide }: FormProps) {
 function Decided({ approval }: { approval: Approval }) {
   const t = useTranslations("approval");
   const status = useTranslations("status");
+  const name = approval.decided_by.replace(/^user:/, "");
+  const answered = approval.reason === "question" && approval.status === "done";
   return (
     <div className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-ink-2 [overflow-wrap:anywhere]">
-      {approval.decided_by === "" ? (
+      {name === "" ? (
         <Status value={approval.status} />
       ) : (
-        <span>{t("by", { status: status(approval.status), name: approval.decided_by })}</span>
+        <span>{answered ? t("answeredBy", { name }) : t("by", { status: status(approval.status), name })}</span>
       )}
+      {approval.decided_at !== null && <Moment value={approval.decided_at} />}
       {approval.comment !== "" && <span>{t("comment", { text: approval.comment })}</span>}
-      {approval.decided_at !== null && (
-        <span className="num">{duration(between(approval.created_at, approval.decided_at))}</span>
-      )}
     </div>
   );
 }

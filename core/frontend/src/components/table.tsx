@@ -23,7 +23,7 @@ export function Table<T>({ label, columns, items }: { label: string; columns: Co
             <th
               key={c.title}
               scope="col"
-              className={`px-3 py-2 text-sm font-normal text-ink-2 ${c.number ? "text-right" : "text-left"} ${c.wide ? "w-full" : ""}`}
+              className={`whitespace-nowrap px-3 py-2 text-sm font-normal text-ink-2 ${c.number ? "text-right" : "text-left"} ${c.wide ? "w-full" : ""}`}
             >
               {c.title}
             </th>

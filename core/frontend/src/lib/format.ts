@@ -26,7 +26,7 @@ export function cost(usd: number | null): string {
 export function duration(ms: number | null): string {
   if (ms === null || !Number.isFinite(ms)) return DASH;
   const span = Math.max(0, ms);
-  if (span > 0 && span < 1) return `${span.toFixed(1)} ms`;
+  if (span > 0 && span < 1) return `${Math.max(0.1, span).toFixed(1)} ms`;
   if (span < 1000) return `${integer.format(span)} ms`;
   if (span < 60_000) return `${(Math.floor(span / 100) / 10).toFixed(1)} s`;
   const seconds = Math.floor(span / 1000);

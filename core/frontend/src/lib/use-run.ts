@@ -68,13 +68,15 @@ export function useRun(id: string): LiveRun {
     };
   }, [active, client, id, store]);
 
-  // Lists elsewhere follow what happens here, without asking at every event.
+  // Lists elsewhere follow what happens here, without asking at every event. No event tells about a step that waits.
   const status = state.run?.status;
+  const asked = Object.keys(state.approvals).length;
   useEffect(() => {
-    if (status === undefined) return;
+    if (status === undefined && asked === 0) return;
+    void client.invalidateQueries({ queryKey: stepsQuery(id).queryKey });
     void client.invalidateQueries({ queryKey: ["approvals", "pending"] });
     void client.invalidateQueries({ queryKey: ["runs", "recent"] });
-  }, [client, status]);
+  }, [client, id, status, asked]);
 
   return useMemo(
     () => ({

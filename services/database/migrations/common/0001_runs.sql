@@ -24,7 +24,8 @@ CREATE TABLE runs (
     cost_micro_usd   BIGINT NOT NULL,
     steps            BIGINT NOT NULL,
     messages         BIGINT NOT NULL, -- how many there are
-    input_message    BIGINT NOT NULL, -- index of the user's latest message
+    input_message    BIGINT NOT NULL, -- index of the message that is the task
+    files            TEXT NOT NULL,   -- JSON list of the names of attached files
     created_at       BIGINT NOT NULL,
     started_at       BIGINT,
     finished_at      BIGINT,
@@ -42,6 +43,7 @@ CREATE TABLE runs (
     event_seq        BIGINT NOT NULL, -- number of the latest event
     recoveries       BIGINT NOT NULL,
     active_ms        BIGINT NOT NULL, -- time spent running, without waits
+    turn_message     BIGINT NOT NULL, -- index of the user's latest message
     turn_steps       BIGINT NOT NULL, -- steps, tokens, cost and active time before the user's latest message:
     turn_tokens      BIGINT NOT NULL, -- limits count from there
     turn_cost        BIGINT NOT NULL,

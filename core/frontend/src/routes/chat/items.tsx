@@ -92,7 +92,7 @@ function AnswerActions({ step, run, task }: { step: number | null; run: Run; tas
 const Tool = memo(function Tool({ item, run }: { item: Item & { kind: "tool" }; run: string }) {
   const t = useTranslations("chat");
   const { call, result, step, approval } = item;
-  const status = step?.status ?? (result === null ? "unknown" : result.is_error ? "failed" : "succeeded");
+  const status = step?.status ?? (result === null ? "pending" : result.is_error ? "failed" : "succeeded");
   return (
     <div className="flex min-w-0 flex-col gap-2">
       <details className="group min-w-0 rounded-lg border border-line bg-surface">

@@ -9,6 +9,7 @@ import { Status } from "../../components/status";
 import { type Column, Table } from "../../components/table";
 import { Moment } from "../../components/time";
 import { count, latency, orDash } from "../../lib/format";
+import { modelStatus } from "../../lib/model-status";
 
 export function ServicesPage() {
   const t = useTranslations("services");
@@ -52,7 +53,7 @@ function Models({ items }: { items: Model[] }) {
   if (items.length === 0) return <Empty>{t("noModels")}</Empty>;
   const columns: Column<Model>[] = [
     { title: t("model"), cell: (m) => <span className="font-mono text-sm">{orDash(m.id)}</span> },
-    { title: t("state"), cell: (m) => <Status value={m.state === "" ? "unknown" : m.state} /> },
+    { title: t("state"), cell: (m) => <Status value={modelStatus(m, items)} /> },
     { title: t("provider"), cell: (m) => orDash(m.provider), quiet: true },
     { title: t("kind"), cell: (m) => orDash(m.kind), quiet: true },
     { title: t("detail"), cell: (m) => orDash(m.detail), quiet: true, wide: true },

@@ -1,14 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useTranslations } from "use-intl";
-import type { Model } from "../../api/models";
 import { modelsQuery } from "../../api/queries";
 import { Button } from "../../components/button";
 import { QueryView } from "../../components/query-view";
 import { Status } from "../../components/status";
 import { orDash } from "../../lib/format";
-
-/** A model counts as reachable unless its breaker says otherwise; agents, which are models too, do not count. */
-const reachable = (m: Model) => m.state === "closed" || m.loaded;
+import { modelStatus } from "../../lib/model-status";
 
 export function ModelStep({ next }: { next: () => void }) {
   const t = useTranslations("setup");
@@ -19,7 +16,7 @@ export function ModelStep({ next }: { next: () => void }) {
       <QueryView query={query} what={t("stepModel")}>
         {(all) => {
           const models = all.filter((m) => m.kind !== "agent");
-          const fine = models.some(reachable);
+          const fine = models.some((m) => modelStatus(m, models) === "closed");
           return (
             <>
               <ul className="rounded-md border border-line px-3">
@@ -29,7 +26,7 @@ export function ModelStep({ next }: { next: () => void }) {
                     className="flex flex-wrap items-center justify-between gap-x-3 gap-y-0.5 border-b border-line py-1.5 last:border-b-0"
                   >
                     <span className="font-mono text-sm [overflow-wrap:anywhere]">{orDash(m.id)}</span>
-                    <Status value={reachable(m) ? "closed" : m.state === "" ? "unknown" : m.state} />
+                    <Status value={modelStatus(m, models)} />
                     {m.detail !== "" && (
                       <span className="w-full text-sm text-ink-2 [overflow-wrap:anywhere]">{m.detail}</span>
                     )}
