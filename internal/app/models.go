@@ -94,13 +94,20 @@ func localConfig(name string, p config.Provider, cfg *config.Config, idle bool, 
 		Provider: name, DataDir: cfg.Server.DataDir, Runtime: l.Runtime, Model: l.Model, Python: l.Python,
 		Threads: l.Threads, Context: l.Context, Parallel: l.Parallel, ReadyTimeout: l.ReadyTimeout, Silence: p.Timeout, Idle: idle,
 		OpenAI: func(http aimodels.HTTPConfig) (aimodels.Provider, error) {
-			return openaicompat.New(openaicompat.Config{HTTP: http})
+			return openaicompat.New(openaicompat.Config{HTTP: http, Extra: againstLoops()})
 		},
 		Ollama: func(http aimodels.HTTPConfig, context int) (aimodels.Provider, error) {
 			return ollama.New(ollama.Config{HTTP: http, Context: context})
 		},
 		Logger: log,
 	}
+}
+
+// againstLoops are llama.cpp's settings that keep a small model from saying the same words for ever: a sequence of tokens
+// that was there before becomes less likely the longer it gets ("don't repeat yourself"), and an answer is bounded unless
+// the agent's file says otherwise. Penalties on single words were tried too; they make a 135M model ramble.
+func againstLoops() map[string]any {
+	return map[string]any{"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 4, "max_tokens": 768}
 }
 
 func httpConfig(name string, p config.Provider) (aimodels.HTTPConfig, error) {

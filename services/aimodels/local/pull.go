@@ -119,9 +119,8 @@ func secure(u *url.URL) bool {
 
 // run downloads until the file is whole, an error is final, or no try brings progress any more.
 func (d *download) run(ctx context.Context) error {
-	wait := d.opt.Wait
+	wait, best := d.opt.Wait, d.size
 	for failed := 0; ; {
-		before := d.size
 		err := d.try(ctx)
 		if err == nil {
 			return nil
@@ -133,8 +132,8 @@ func (d *download) run(ctx context.Context) error {
 		if !ok {
 			return err
 		}
-		if d.size > before {
-			failed, wait = 0, d.opt.Wait
+		if d.size > best { // not only more than the last time: a server that always begins anew would never end
+			failed, wait, best = 0, d.opt.Wait, d.size
 		}
 		if failed++; failed >= d.opt.Tries {
 			return core.Wrap(core.CodeUnavailable, temporary, "the download from %s broke %d times (%s); what is there is kept, the same command goes on from it",

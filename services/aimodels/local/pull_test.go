@@ -272,7 +272,7 @@ func TestDownloadsThatFail(t *testing.T) {
 		{name: "nothing", prepare: func(h *hub) { h.body, h.linked = nil, "" }, code: core.CodeInvalid, text: "not a GGUF"},
 		{name: "three bytes", prepare: func(h *hub) { h.body, h.linked = []byte("GGU"), "" }, code: core.CodeInvalid, text: "not a GGUF"},
 		{name: "a server that is down", prepare: func(h *hub) { h.status = []int{503, 503, 503, 503} }, code: core.CodeUnavailable, text: "HTTP 503"},
-		{name: "a connection that breaks for ever", prepare: func(h *hub) { h.cut, h.cuts, h.noRange = 1000, 99, true }, code: core.CodeUnavailable, text: "the same command goes on", keeps: true},
+		{name: "a connection that breaks for ever", prepare: func(h *hub) { h.cut, h.cuts, h.noRange = 200_000, 99, true }, code: core.CodeUnavailable, text: "the same command goes on", keeps: true},
 		{name: "no space", options: func(o *PullOptions) { o.Free = func(string) (uint64, bool) { return 1 << 20, true } }, code: core.CodeStorageFull, text: "free"},
 		{name: "an unknown host", options: func(o *PullOptions) { o.Hub = "http://127.0.0.1:1" }, code: core.CodeUnavailable, text: "cannot be reached"},
 	} {

@@ -697,6 +697,7 @@ export interface components {
             /** Format: int64 */
             depth: number;
             error: components["schemas"]["RunError"] | null;
+            files: string[];
             /** Format: date-time */
             finished_at: string | null;
             forked_from?: string;
