@@ -101,7 +101,7 @@ func (c *cli) actOnRun(cmd *cobra.Command, typed, action string) error {
 func (c *client) settled(ctx context.Context, run core.Run) (core.Run, error) {
 	waiting, cancel := context.WithTimeout(ctx, cancelPatience)
 	defer cancel()
-	for range c.stream(waiting, run.ID, 0, func(error) {}) { // whatever happens, the run is asked for below
+	for range c.stream(waiting, run.ID, 0, func(error) {}) { //nolint:errcheck // whatever happens, the run is asked for below
 	}
 	if ctx.Err() != nil {
 		return run, ctx.Err()

@@ -83,8 +83,8 @@ func (s *server) observe(next http.Handler) http.Handler {
 		defer func() {
 			s.metrics.inFlight.Dec()
 			p := recover()
-			cut := p != nil && rec.status != 0 // a cut answer must not look like a whole one
-			if p != nil && p != http.ErrAbortHandler {
+			cut := p != nil && rec.status != 0         // a cut answer must not look like a whole one
+			if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic's value, not an error that was returned
 				s.log.Error("panic in a request", "panic", fmt.Sprint(p), "stack", string(debug.Stack()), "request_id", info.id)
 				if !cut {
 					WriteProblem(rec, r, s.log, core.Errorf(core.CodeInternal, "internal error; the server's log has the details under request %s", info.id))

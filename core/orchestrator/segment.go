@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,12 +40,6 @@ type segment struct {
 	began  time.Time
 	before int64      // ActiveMS when the segment began
 	mu     sync.Mutex // one checkpoint at a time: the engine numbers them in order
-}
-
-func parseWorkflowID(id string) (segmentInput, bool) {
-	run, seg, ok := strings.Cut(id, "/")
-	n, err := strconv.Atoi(seg)
-	return segmentInput{run, n}, ok && err == nil
 }
 
 // execute is the engine's workflow. It returns an error only to let the engine know that it let go of the run.

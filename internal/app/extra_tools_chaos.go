@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/tools"
@@ -17,6 +18,8 @@ import (
 
 // ledgerURL names the variable with the address of the ledger that counts effects while the server is being killed.
 const ledgerURL = "SUTAZAI_TEST_LEDGER"
+
+const ledgerTime = 30 * time.Second
 
 // extraTools are tools whose only effect is an entry in an outside ledger, one of each kind, so that a test can count
 // what was really done.
@@ -51,7 +54,8 @@ func (l ledger) Call(ctx context.Context, inv core.ToolInvocation) (string, erro
 	if err != nil {
 		return "", err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client := http.Client{Timeout: ledgerTime}
+	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
 	}

@@ -107,7 +107,7 @@ func localConfig(name string, p config.Provider, cfg *config.Config, idle bool, 
 // that was there before becomes less likely the longer it gets ("don't repeat yourself"), and an answer is bounded unless
 // the agent's file says otherwise. Penalties on single words were tried too; they make a 135M model ramble.
 func againstLoops() map[string]any {
-	return map[string]any{"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 4, "max_tokens": 768}
+	return map[string]any{"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 16, "max_tokens": 768}
 }
 
 func httpConfig(name string, p config.Provider) (aimodels.HTTPConfig, error) {

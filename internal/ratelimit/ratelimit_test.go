@@ -81,7 +81,7 @@ func TestANewRateHoldsAtOnce(t *testing.T) {
 		t.Fatal("the first rate does not hold")
 	}
 	l.SetRate(ratelimit.Rate{PerSecond: 1, Burst: 2})
-	if !l.Allow("a").OK || !l.Allow("a").OK || l.Allow("a").OK {
+	if first, second, third := l.Allow("a").OK, l.Allow("a").OK, l.Allow("a").OK; !first || !second || third {
 		t.Error("the new rate does not hold")
 	}
 	l.SetRate(ratelimit.Rate{})

@@ -257,14 +257,14 @@ func (s *Supervisor) stop(p Process, ended <-chan error, gone bool) {
 		timer := time.NewTimer(s.spec.StopGrace)
 		defer timer.Stop()
 		select {
-		case <-ended:
+		case <-ended: //nolint:errcheck // how it ended is no news: it was told to
 			gone = true
 		case <-timer.C:
 		}
 	}
 	p.Kill() // also after its end: what it started may still be there
 	if !gone {
-		<-ended
+		<-ended //nolint:errcheck // as above
 	}
 }
 

@@ -33,6 +33,7 @@ type fake struct {
 type fakeProcess struct {
 	end                chan error
 	once               sync.Once
+	mu                 sync.Mutex
 	deaf               bool
 	terminated, killed time.Time
 }
@@ -48,6 +49,13 @@ func (f *fake) start(Command, io.Writer) (Process, error) {
 	return f.live, nil
 }
 
+// started returns when the program was started, one time for each.
+func (f *fake) started() []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]time.Time(nil), f.starts...)
+}
+
 func (f *fake) current() *fakeProcess {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,16 +63,22 @@ func (f *fake) current() *fakeProcess {
 }
 
 func (p *fakeProcess) finish(err error) { p.once.Do(func() { p.end <- err }) }
-func (p *fakeProcess) PID() int         { return 1 }
-func (p *fakeProcess) Wait() error      { return <-p.end }
-func (p *fakeProcess) Close()           {}
+func (p *fakeProcess) mark(t *time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*t = time.Now()
+}
+
+func (p *fakeProcess) PID() int    { return 1 }
+func (p *fakeProcess) Wait() error { return <-p.end }
+func (p *fakeProcess) Close()      {}
 func (p *fakeProcess) Terminate() {
-	p.terminated = time.Now()
+	p.mark(&p.terminated)
 	if !p.deaf {
 		p.finish(nil)
 	}
 }
-func (p *fakeProcess) Kill() { p.killed = time.Now(); p.finish(errors.New("killed")) }
+func (p *fakeProcess) Kill() { p.mark(&p.killed); p.finish(errors.New("killed")) }
 
 // bundle is a supervisor over a fake program whose health the test decides.
 type bundle struct {
@@ -140,8 +154,8 @@ func TestACrashIsRestartedAndTheWaitsGrow(t *testing.T) {
 			}
 			time.Sleep(70 * time.Second)
 		}
-		if len(b.fake.starts) < 8 {
-			t.Fatalf("%d starts", len(b.fake.starts))
+		if len(b.fake.started()) < 8 {
+			t.Fatalf("%d starts", len(b.fake.started()))
 		}
 		if s := b.Status(); s.State != core.ServiceDown || s.Restarts < 7 {
 			t.Errorf("got %+v", s)
@@ -159,7 +173,7 @@ func TestTheWaitsDoubleUpToTheBoundAndAreShortAgainAfterAHealthyTime(t *testing.
 		b, stop := setup(t, func(_ *Spec, b *bundle) { b.fake.fail = errors.New("no such program") })
 		defer stop()
 		time.Sleep(5 * time.Minute)
-		starts := b.fake.starts
+		starts := b.fake.started()
 		for i := 1; i < len(starts); i++ {
 			bound := min(time.Second<<(i-1), time.Minute)
 			if gap := starts[i].Sub(starts[i-1]); gap < bound/2 || gap > bound {
@@ -173,11 +187,11 @@ func TestTheWaitsDoubleUpToTheBoundAndAreShortAgainAfterAHealthyTime(t *testing.
 		if b.Status().State != core.ServiceHealthy {
 			t.Fatalf("got %+v", b.Status())
 		}
-		n := len(b.fake.starts)
+		n := len(b.fake.started())
 		died := time.Now()
 		b.fake.current().finish(nil)
 		time.Sleep(time.Minute)
-		if gap := b.fake.starts[n].Sub(died); gap > time.Second {
+		if gap := b.fake.started()[n].Sub(died); gap > time.Second {
 			t.Errorf("after a healthy time the wait is %s, want at most 1s", gap)
 		}
 	})
@@ -201,8 +215,8 @@ func TestFewBadChecksDoNotFlap(t *testing.T) {
 		}
 		b.setSick(errors.New("dead"))
 		time.Sleep(40 * time.Second)
-		if s := b.Status(); s.Restarts != 1 || len(b.fake.starts) != 2 {
-			t.Errorf("three bad checks in a row restart it: got %+v, %d starts", s, len(b.fake.starts))
+		if s := b.Status(); s.Restarts != 1 || len(b.fake.started()) != 2 {
+			t.Errorf("three bad checks in a row restart it: got %+v, %d starts", s, len(b.fake.started()))
 		}
 	})
 }
@@ -216,8 +230,8 @@ func TestAProcessThatIsNotReadyInTimeIsRestarted(t *testing.T) {
 		})
 		defer stop()
 		time.Sleep(15 * time.Second)
-		if len(b.fake.starts) != 2 || b.Status().State != core.ServiceStarting {
-			t.Errorf("got %+v, %d starts", b.Status(), len(b.fake.starts))
+		if len(b.fake.started()) != 2 || b.Status().State != core.ServiceStarting {
+			t.Errorf("got %+v, %d starts", b.Status(), len(b.fake.started()))
 		}
 	})
 }

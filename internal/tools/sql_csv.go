@@ -173,7 +173,7 @@ func (d *tableDB) insert(ctx context.Context, t *dataFile, columns []column) err
 	if _, err := tx.ExecContext(ctx, "CREATE TABLE "+quoteName(t.name)+" ("+strings.Join(declared, ", ")+")"); err != nil {
 		return core.Wrap(core.CodeInvalid, err, "%s cannot be read as a table", t.file)
 	}
-	stmt, err := tx.PrepareContext(ctx, "INSERT INTO "+quoteName(t.name)+" VALUES ("+strings.Join(marks, ",")+")")
+	stmt, err := tx.PrepareContext(ctx, "INSERT INTO "+quoteName(t.name)+" VALUES ("+strings.Join(marks, ",")+")") //nolint:sqlclosecheck // closed below, the linter does not see it past the nolint there
 	if err != nil {
 		return internalSQL(err)
 	}

@@ -157,7 +157,7 @@ func (c *HTTPClient) open(ctx context.Context, method, path string, in any) (*Bo
 	if c.cfg.APIKey != "" {
 		req.Header.Set("Authorization", "Bearer "+c.cfg.APIKey)
 	}
-	resp, err := c.client.Do(req)
+	resp, err := c.client.Do(req) //nolint:bodyclose // body closes it
 	if err != nil {
 		err = body.Explain(err)
 		body.Close()

@@ -28,14 +28,17 @@ func TestHistory(t *testing.T) {
 		empty := o()
 		talk(t, empty, 0)
 		emptySize := sizeOf(t, empty)
+		var before, saidBefore int64 // of the conversation of fewer turns
 		for _, turns := range []int{10, 100, 1000} {
 			t.Run(fmt.Sprint(turns), func(t *testing.T) {
 				opts := o()
 				said := talk(t, opts, turns)
 				stored := sizeOf(t, opts) - emptySize
-				ratio := float64(stored) / float64(said)
-				fmt.Printf("RESULT history backend=%s turns=%d bytes_per_message_byte=%.2f aim=%.0f met=%t stored_bytes=%d message_bytes=%d\n",
-					backend, turns, ratio, aimHistory, ratio <= aimHistory, stored, said)
+				ratio, marginal := float64(stored)/float64(said), float64(stored-before)/float64(said-saidBefore)
+				fmt.Printf("RESULT history backend=%s turns=%d bytes_per_message_byte=%.2f aim=%.0f met=%t marginal=%.2f stored_bytes=%d message_bytes=%d\n",
+					backend, turns, ratio, aimHistory, ratio <= aimHistory, marginal, stored, said)
+				before, saidBefore = stored, said
+				tellTables(t, opts)
 			})
 		}
 	})
@@ -90,6 +93,39 @@ func unlike(n int) string {
 		b.WriteString(base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	return b.String()[:messageBytes]
+}
+
+// tellTables logs which tables hold the most bytes, their indexes counted apart on SQLite and with them on PostgreSQL.
+func tellTables(t *testing.T, o database.Options) {
+	t.Helper()
+	query := `SELECT name, SUM(pgsize) AS bytes FROM dbstat GROUP BY name ORDER BY bytes DESC LIMIT 8`
+	if o.URL != "" {
+		query = `SELECT relname, pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables ORDER BY bytes DESC LIMIT 8`
+	}
+	db, err := database.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Querier().Query(t.Context(), query)
+	if err != nil {
+		t.Logf("the size of each table cannot be told: %v", err)
+		return
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var (
+			name  string
+			bytes int64
+		)
+		if err := rows.Scan(&name, &bytes); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%9d bytes in %s", bytes, name)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // sizeOf is the size of a closed database, with everything in its main file.

@@ -38,13 +38,13 @@ func TestKills(t *testing.T) {
 	kills := number(t, "CHAOS_KILLS", 50)
 	seed := uint64(number(t, "CHAOS_SEED", int(time.Now().UnixNano()%1_000_000)))
 	binary := testserver.Build(t, "chaos")
-	t.Run("sqlite", func(t *testing.T) { torture(t, "sqlite", binary, "", int(kills), seed) })
+	t.Run("sqlite", func(t *testing.T) { torture(t, "sqlite", binary, "", kills, seed) })
 	t.Run("postgres", func(t *testing.T) {
 		if os.Getenv(databasetest.EnvPostgres) == "" {
 			fmt.Printf("RESULT chaos backend=postgres skipped=1 reason=%s_is_not_set\n", databasetest.EnvPostgres)
 			t.Skip("there is no PostgreSQL")
 		}
-		torture(t, "postgres", binary, databasetest.NewPostgres(t), int(kills), seed)
+		torture(t, "postgres", binary, databasetest.NewPostgres(t), kills, seed)
 	})
 }
 

@@ -240,12 +240,19 @@ func CreateKey(ctx context.Context, o Options, name string, scopes ...string) (s
 	return strings.TrimSpace(string(out)), err
 }
 
-// LogTail is the end of the server's log, for a person who looks for the cause of a failure.
+// LogTail is the end of the server's log without the requests that went well, for a person who looks for the cause of a
+// failure.
 func LogTail(dataDir string) string {
-	const most = 16 << 10
+	const most = 60 // lines
 	b, err := os.ReadFile(LogPath(dataDir))
 	if err != nil {
 		return err.Error()
 	}
-	return string(b[max(0, len(b)-most):])
+	var lines []string
+	for line := range strings.Lines(string(b)) {
+		if !strings.Contains(line, `"level":"INFO","msg":"request"`) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-most):], "")
 }

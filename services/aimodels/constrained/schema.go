@@ -2,8 +2,6 @@ package constrained
 
 import (
 	"encoding/json"
-	"slices"
-	"strings"
 
 	"github.com/sutazai/sutazai/core"
 )
@@ -156,22 +154,6 @@ func required(s schema) []string {
 		}
 	}
 	return names
-}
-
-// signature is a tool as a programmer would write it: read_file(path, offset?).
-func signature(spec core.ToolSpec) string {
-	s := parameters(spec)
-	properties, _ := s["properties"].(schema)
-	req := required(s)
-	names := slices.Clone(req)
-	var optional []string
-	for name := range properties {
-		if !slices.Contains(req, name) {
-			optional = append(optional, name+"?")
-		}
-	}
-	slices.Sort(optional)
-	return spec.Name + "(" + strings.Join(append(names, optional...), ", ") + ")"
 }
 
 func encode(v any) json.RawMessage {

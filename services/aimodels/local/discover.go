@@ -154,14 +154,14 @@ func ollamaHasModels() bool {
 		dir = filepath.Join(home, ".ollama", "models")
 	}
 	has := false
-	_ = filepath.WalkDir(filepath.Join(dir, "manifests"), func(_ string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(dir, "manifests"), func(_ string, d fs.DirEntry, err error) error { //nolint:gosec // Ollama's own variable names the folder
 		if err == nil && d.Type().IsRegular() {
 			has = true
 			return fs.SkipAll
 		}
 		return nil
 	})
-	return has
+	return has && err == nil
 }
 
 func (c Config) pythonPackage(ctx context.Context) (found, error) {

@@ -92,7 +92,7 @@ func (c Config) backend(f found, url, key, model string) (*backend, error) {
 // freePort finds one that nobody listens on. Another program could take it before the server does; then the server ends
 // and its next start takes another.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return 0, err
 	}
