@@ -55,12 +55,12 @@ type process struct {
 }
 
 func startProcess(c Command, out io.Writer) (Process, error) {
-	cmd := exec.Command(c.Path, c.Args...) //nolint:gosec,forbidigo // commands come from settings; the supervisor ends the group itself, politely first
+	cmd := exec.Command(c.Path, c.Args...) //nolint:gosec,forbidigo,noctx // commands come from settings; the supervisor ends the group itself, politely first
 	if !c.WatchesStdin {
 		if _, err := exec.LookPath(c.Path); err != nil { // the shell would only say it in the log
 			return nil, err
 		}
-		cmd = exec.Command("/bin/sh", append([]string{"-c", guard, "guard", c.Path}, c.Args...)...) //nolint:gosec,forbidigo // as above
+		cmd = exec.Command("/bin/sh", append([]string{"-c", guard, "guard", c.Path}, c.Args...)...) //nolint:gosec,forbidigo,noctx // as above
 	}
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = c.Env, c.Dir, out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
