@@ -22,9 +22,15 @@ const modelsAsked = "agent/assistant,default"
 const answerPatience = 5 * time.Minute
 
 func TestConsole(t *testing.T) {
-	nodePackages(t)
-	chromium := browser(t)
-	l := newLab(t)
+	var (
+		chromium string
+		l        *lab
+	)
+	prepare(t, func() {
+		nodePackages(t)
+		chromium = browser(t)
+		l = newLab(t)
+	})
 	runScript(t, "console", []string{"E2E_SETUP_URL=" + l.server.SetupURL, "E2E_TOOL_TASK=" + toolTask, "CHROMIUM=" + chromium}, "node", "console.mjs")
 	check(t, "console: the approved call is recorded as made by the person", func(t *testing.T) {
 		approvals, err := testserver.List[core.Approval](t.Context(), l.client(), "/api/v1/approvals?status=approved")
@@ -39,16 +45,23 @@ func TestConsole(t *testing.T) {
 }
 
 func TestOpenAI(t *testing.T) {
-	nodePackages(t)
-	interpreter := python(t)
-	l := newLab(t)
+	var (
+		interpreter string
+		l           *lab
+	)
+	prepare(t, func() {
+		nodePackages(t)
+		interpreter = python(t)
+		l = newLab(t)
+	})
 	env := []string{"E2E_URL=" + l.server.URL, "E2E_KEY=" + l.key, "E2E_MODELS=" + modelsAsked}
 	t.Run("npm", func(t *testing.T) { runScript(t, "npm openai", env, "node", "openai.mjs") })
 	t.Run("python", func(t *testing.T) { runScript(t, "Python openai", env, interpreter, "openai_client.py") })
 }
 
 func TestCommandLine(t *testing.T) {
-	l := newLab(t)
+	var l *lab
+	prepare(t, func() { l = newLab(t) })
 	check(t, "sutazai run answers on standard output alone", func(t *testing.T) {
 		stdout, stderr := l.command(t, "run", "assistant", "What is the capital of France?")
 		if !strings.Contains(stdout, "Paris") {

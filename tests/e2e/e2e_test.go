@@ -73,6 +73,19 @@ func count(t *testing.T, name string, took time.Duration) {
 	fmt.Printf("RESULT e2e case=%q outcome=%s seconds=%.1f\n", name, word, took.Seconds())
 }
 
+// prepare does what a test's cases need; when it cannot be done, that counts as a failed case.
+func prepare(t *testing.T, fn func()) {
+	t.Helper()
+	began, done := time.Now(), false
+	defer func() {
+		if !done {
+			count(t, t.Name()+": prepare", time.Since(began))
+		}
+	}()
+	fn()
+	done = true
+}
+
 // runScript runs a script that tells about its cases in lines of JSON, and makes a case of each.
 func runScript(t *testing.T, group string, env []string, name string, args ...string) {
 	t.Helper()

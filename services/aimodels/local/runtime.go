@@ -82,28 +82,30 @@ func (r *Runtime) run(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
+		began := time.Now()
 		f, err := r.cfg.discover(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			r.miss(ctx, err)
+			r.miss(ctx, began, err)
 		case f.url != "":
-			r.useForeign(ctx, f)
+			r.useForeign(ctx, began, f)
 		case r.cfg.Idle:
-			r.miss(ctx, core.Errorf(core.CodeUnavailable, "the local model server is not started by this command; start `sutazai serve`"))
+			r.miss(ctx, began, core.Errorf(core.CodeUnavailable, "the local model server is not started by this command; start `sutazai serve`"))
 		default:
-			r.runOwn(ctx, f)
+			r.runOwn(ctx, began, f)
 		}
 	}
 }
 
-// miss notes that there is no server and waits until somebody asks for one again.
-func (r *Runtime) miss(ctx context.Context, err error) {
+// miss notes that there is no server and waits until somebody asks for one again. began is when the search began: who
+// asked later has to wait for the next one.
+func (r *Runtime) miss(ctx context.Context, began time.Time, err error) {
 	if before := r.snapshot(); before.phase != missing || before.err.Error() != err.Error() {
 		r.cfg.Logger.WarnContext(ctx, "no local model", "reason", core.MessageOf(err))
 	}
-	r.set(state{phase: missing, err: err})
+	r.set(state{phase: missing, err: err, checked: began})
 	select {
 	case <-ctx.Done():
 	case <-r.poke:
@@ -111,10 +113,10 @@ func (r *Runtime) miss(ctx context.Context, err error) {
 }
 
 // useForeign uses a server that somebody else runs, until it is gone.
-func (r *Runtime) useForeign(ctx context.Context, f found) {
+func (r *Runtime) useForeign(ctx context.Context, began time.Time, f found) {
 	b, err := r.cfg.backend(f, f.url, "", f.model)
 	if err != nil {
-		r.miss(ctx, err)
+		r.miss(ctx, began, err)
 		return
 	}
 	defer b.close()
@@ -145,7 +147,7 @@ func (r *Runtime) useForeign(ctx context.Context, f found) {
 }
 
 // runOwn keeps a server running until ctx ends.
-func (r *Runtime) runOwn(ctx context.Context, f found) {
+func (r *Runtime) runOwn(ctx context.Context, began time.Time, f found) {
 	sup := supervisor.New(supervisor.Spec{
 		Name: Name, LogDir: filepath.Dir(r.cfg.logFile()), Logger: r.cfg.Logger,
 		ReadyTimeout: r.cfg.ReadyTimeout, CheckEvery: r.cfg.Every, BackoffMax: 30 * time.Second,
@@ -163,7 +165,7 @@ func (r *Runtime) runOwn(ctx context.Context, f found) {
 	r.set(state{phase: own, process: sup, backend: &backend{kind: f.kind}})
 	defer r.replace(nil)
 	if err := sup.Run(ctx); err != nil {
-		r.miss(ctx, err)
+		r.miss(ctx, began, err)
 	}
 }
 
@@ -187,8 +189,10 @@ func (r *Runtime) snapshot() state {
 func (r *Runtime) set(s state) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.checked = time.Now()
-	s.since = s.checked
+	s.since = time.Now()
+	if s.checked.IsZero() {
+		s.checked = s.since
+	}
 	if s.phase == r.state.phase {
 		s.since = r.state.since
 	}
