@@ -184,3 +184,9 @@ type StoredEvent struct {
 	Ref  string // index of the message or step, id of the approval, or ""
 	At   time.Time
 }
+
+// QueuedRun is a run that some executor should take up.
+type QueuedRun struct {
+	ID      string
+	Segment int
+}

@@ -44,4 +44,5 @@ type ToolInvocation struct {
 type ToolResult struct {
 	Text    string `json:"text"`
 	IsError bool   `json:"is_error"`
+	Unknown bool   `json:"-"` // the call was cut off; it may or may not have had its effect
 }

@@ -48,8 +48,8 @@ func (c *change) stored(e core.Event, ref string) {
 
 func (c *change) then(fn func(context.Context, dbtx.Querier) error) { c.after = append(c.after, fn) }
 
-// checkpoint commits, in one transaction: the run's row, what build collects, and the engine's record. A database that
-// fails (a full disk, a restart) is tried again until it works; an executor that lost the run stops.
+// checkpoint commits, in one transaction: the run's row, what build collects, and the engine's record. An executor that
+// lost the run stops.
 func (s *segment) checkpoint(name string, build func(*change)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,31 +57,34 @@ func (s *segment) checkpoint(name string, build func(*change)) error {
 	build(c)
 	r := &s.state.Run
 	r.ActiveMS = s.before + s.o.Now().Sub(s.began).Milliseconds()
-	wait := 200 * time.Millisecond
-	for {
+	return s.patiently(func() error {
 		var last int64
 		err := s.o.engine.checkpoint(s.ctx, name, func(ctx context.Context, q dbtx.Querier) (err error) {
 			last, err = s.write(ctx, q, c)
 			return err
 		})
-		if err == nil {
-			s.o.hub.Stored(r.ID, last, c.done)
-			return nil
-		}
-		if lost(err) || core.CodeOf(err) != core.CodeInternal {
+		if err != nil {
+			s.o.hub.Abandon(r.ID, r)
+			for i := range c.events {
+				c.events[i].N = 0 // another replica may have used a number that was given out here
+			}
 			return err
 		}
-		s.o.Log.Error("a step's outcome cannot be stored; trying again", "run", r.ID, "checkpoint", name, "error", err)
-		for i := range c.events {
-			c.events[i].N = 0 // another replica may have used a number that was given out here
+		s.o.hub.Stored(r.ID, r, last, c.done)
+		if c.ending != nil {
+			s.o.ended(*r)
 		}
-		select {
-		case <-time.After(wait):
-			wait = min(2*wait, 5*time.Second)
-		case <-s.ctx.Done():
-			return s.ctx.Err()
-		}
+		return nil
+	})
+}
+
+// ended tells the observer that a run is final.
+func (o *Orchestrator) ended(r core.RunRecord) {
+	var code core.Code
+	if r.Error != nil {
+		code = r.Error.Code
 	}
+	o.Observer.RunEnded(r.Agent, r.Status, code, o.Now().Sub(r.CreatedAt))
 }
 
 func (s *segment) write(ctx context.Context, q dbtx.Querier, c *change) (last int64, err error) {
@@ -122,7 +125,7 @@ func (o *Orchestrator) saveWithEvents(ctx context.Context, q dbtx.Querier, r *co
 			fresh++
 		}
 	}
-	n, cancelledBy, err := o.Journal.Save(ctx, q, *r, o.hub.Reserve(r.ID, fresh), fresh)
+	n, cancelledBy, err := o.Journal.Save(ctx, q, *r, max(o.hub.Reserve(r.ID, r, fresh), r.EventSeq), fresh)
 	if err != nil {
 		return 0, fmt.Errorf("save run %s: %w", r.ID, err)
 	}
@@ -144,18 +147,27 @@ func (o *Orchestrator) saveWithEvents(ctx context.Context, q dbtx.Querier, r *co
 
 // update changes a run from outside its executor, in one transaction, and tells those who watch it.
 func (o *Orchestrator) update(ctx context.Context, id string, fn func(context.Context, dbtx.Querier, *core.RunRecord) error) (core.RunRecord, error) {
-	var r core.RunRecord
+	var (
+		r     core.RunRecord
+		final bool
+	)
 	err := o.Database.Tx(ctx, func(ctx context.Context, q dbtx.Querier) (err error) {
 		if r, err = o.Journal.Lock(ctx, q, id); err != nil {
 			return err
 		}
+		final = r.Status.Final()
 		return fn(ctx, q, &r)
 	})
-	if err == nil {
-		o.hub.Stored(id, r.EventSeq, nil)
-		o.nudge()
+	if err != nil {
+		o.hub.Abandon(id, &r)
+		return r, err
 	}
-	return r, err
+	o.hub.Stored(id, &r, r.EventSeq, nil)
+	o.nudge()
+	if !final && r.Status.Final() {
+		o.ended(r)
+	}
+	return r, nil
 }
 
 // end makes a run final, cancels what it still waits for and lets its parent go on. r is the locked or owned record;

@@ -76,7 +76,6 @@ func (o *Orchestrator) startQueued(ctx context.Context) error {
 		if known {
 			continue
 		}
-		room--
 		// The workflow's id is the claim: when another replica was first, the engine refuses it here.
 		_, err := dbos.RunWorkflow(o.engine.ctx, o.execute, in, dbos.WithWorkflowID(in.workflowID()),
 			dbos.WithWorkflowIDReusePolicy(dbos.WorkflowIDReusePolicyReject))
@@ -85,7 +84,10 @@ func (o *Orchestrator) startQueued(ctx context.Context) error {
 			delete(o.started, in.workflowID())
 			o.mu.Unlock()
 		}
-		if err != nil && !errors.Is(err, dbos.ErrWorkflowIDInUse) {
+		switch {
+		case err == nil:
+			room--
+		case !errors.Is(err, dbos.ErrWorkflowIDInUse):
 			return err
 		}
 	}
@@ -137,18 +139,29 @@ func (o *Orchestrator) expireApprovals(ctx context.Context) error {
 	return err
 }
 
-// rescueStranded looks for runs that the record calls running while the engine has ended their workflow: it gave up
-// because they crashed the process too often, or could not record the outcome.
+// rescueStranded looks for runs that the record calls queued or running while the engine has ended their workflow: it gave
+// up because they crashed the process too often, or could not record the outcome. It also ends sub-runs whose parent
+// has ended: a crash came between the two.
 func (o *Orchestrator) rescueStranded(ctx context.Context) error {
-	running, err := o.Journal.List(ctx, o.Database.Querier(), core.RunFilter{Status: core.RunRunning, Limit: 1000})
+	segments := map[string]segmentInput{}
+	for _, status := range []core.RunStatus{core.RunQueued, core.RunRunning} {
+		runs, err := o.Journal.List(ctx, o.Database.Querier(), core.RunFilter{Status: status, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, r := range runs {
+			if in := (segmentInput{r.ID, r.Segment}); !o.executes(r.ID) {
+				segments[in.workflowID()] = in
+			}
+		}
+	}
+	orphans, err := o.Journal.Orphans(ctx, o.Database.Querier(), decidePage)
 	if err != nil {
 		return err
 	}
-	segments := map[string]segmentInput{}
-	for _, r := range running {
-		in := segmentInput{r.ID, r.Segment}
-		if !o.executing(r.ID) {
-			segments[in.workflowID()] = in
+	for _, id := range orphans {
+		if _, e := o.Cancel(ctx, id, "system"); e != nil && core.CodeOf(e) != core.CodeConflict {
+			return e
 		}
 	}
 	if len(segments) == 0 {
@@ -171,18 +184,20 @@ func (o *Orchestrator) rescueStranded(ctx context.Context) error {
 	return err
 }
 
-func (o *Orchestrator) executing(run string) bool {
+func (o *Orchestrator) executes(run string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.active[run] != nil
+	_, ok := o.active[run]
+	return ok
 }
 
 // setAside fails a run that crashed the process too often.
 func (o *Orchestrator) setAside(ctx context.Context, in segmentInput) error {
 	_, err := o.update(ctx, in.Run, func(ctx context.Context, q dbtx.Querier, r *core.RunRecord) error {
-		if r.Segment != in.Segment || r.Status != core.RunRunning {
+		if r.Segment != in.Segment || r.Status != core.RunRunning && r.Status != core.RunQueued {
 			return nil
 		}
+		r.EventSeq += eventGap // numbers of what the dead process streamed are not used again
 		o.Log.Error("a run crashed the server too often and was set aside", "run", r.ID, "agent", r.Agent, "recoveries", o.cfg.MaxRecoveries)
 		o.Observer.RunDeadLettered(r.ID)
 		return o.end(ctx, q, r, ending{status: core.RunFailed, cause: core.Errorf(core.CodeInternal,
@@ -194,13 +209,13 @@ func (o *Orchestrator) setAside(ctx context.Context, in segmentInput) error {
 // takeUp queues a run that no executor has.
 func (o *Orchestrator) takeUp(ctx context.Context, in segmentInput) error {
 	_, err := o.update(ctx, in.Run, func(ctx context.Context, q dbtx.Querier, r *core.RunRecord) error {
-		if r.Segment != in.Segment || r.Status != core.RunRunning || o.executing(in.Run) {
+		if r.Segment != in.Segment || r.Status != core.RunRunning && r.Status != core.RunQueued || o.executes(in.Run) {
 			return nil
 		}
 		o.Log.Warn("a run had lost its executor and is taken up again", "run", r.ID, "agent", r.Agent)
 		r.Status = core.RunQueued
 		r.Segment++
-		_, _, err := o.Journal.Save(ctx, q, *r, 0, 0)
+		_, _, err := o.Journal.Save(ctx, q, *r, r.EventSeq+eventGap, 0)
 		return err
 	})
 	return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
@@ -48,6 +49,10 @@ type segmentInput struct {
 func (in segmentInput) workflowID() string { return fmt.Sprintf("%s/%d", in.Run, in.Segment) }
 
 func newEngine(ctx context.Context, h Handles, executor string, maxRecoveries int, log *slog.Logger, workflow dbos.Workflow[segmentInput, string]) (*engine, error) {
+	// These variables of the engine's would override what is set here, and strand or mix up runs.
+	if err := errors.Join(os.Unsetenv("DBOS__VMID"), os.Unsetenv("DBOS__APPVERSION")); err != nil {
+		return nil, fmt.Errorf("start the durable engine: %w", err)
+	}
 	ectx, err := dbos.NewContext(ctx, dbos.Config{
 		AppName:            appName,
 		SQLiteSystemDB:     h.SQLite,
@@ -92,15 +97,23 @@ func indexEngineTables(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// recorded lists the names of the checkpoints that a segment has made, in order.
+// lostAttempt is the name under which a checkpoint's number is used up whose commit failed without a trace.
+const lostAttempt = "lost attempt"
+
+// recorded lists the names of the checkpoints that a segment has made, by their numbers from 0. The engine gives every
+// attempt a number of its own, and one whose commit failed (a full disk) leaves no row: such a number has the name
+// lostAttempt, and must be used up too, or the next checkpoints would be taken for those that were made.
 func (e *engine) recorded(in segmentInput) ([]string, error) {
 	steps, err := dbos.GetWorkflowSteps(e.ctx, in.workflowID(), dbos.WithStepsLoadOutput(false))
 	if err != nil {
 		return nil, fmt.Errorf("list checkpoints of %s: %w", in.workflowID(), err)
 	}
-	names := make([]string, len(steps))
-	for i, s := range steps {
-		names[i] = s.StepName
+	var names []string
+	for _, s := range steps { // in the order of their numbers
+		for len(names) < s.StepID {
+			names = append(names, lostAttempt)
+		}
+		names = append(names, s.StepName)
 	}
 	return names, nil
 }

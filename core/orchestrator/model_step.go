@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 	st := s.openModelStep(a)
 	earlier := len(st.Attempts)
 	s.startAttempt(&st)
-	started := s.o.hub.Live(core.Event{Run: r.ID, Type: core.EventStepStarted, At: *st.StartedAt, Step: &st})
+	started := s.announce(st)
 	stopMark := s.markStarted(st)
 	deltas := &deltaWriter{s: s, message: r.Messages, earlier: earlier}
 	resp, err := s.o.Models.Chat(s.ask, a.Request, deltas.add)
@@ -44,7 +45,7 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		st.Attempts = append(st.Attempts[:earlier], core.Attempt{StartedAt: *st.StartedAt, FinishedAt: &now, Error: core.MessageOf(err)})
 	}
 	st.Attempts = st.Attempts[max(0, len(st.Attempts)-keptAttempts):]
-	if core.CodeOf(err) == core.CodeUnavailable {
+	if code := core.CodeOf(err); code == core.CodeUnavailable || code == core.CodeTimeout || code == core.CodeRateLimited {
 		return s.awaitModel(st, started, err)
 	}
 	s.o.Observer.StepEnded(core.StepModel, st.Name, stepStatus(err), now.Sub(*st.StartedAt), resp.Usage)
@@ -79,7 +80,6 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		}
 	})
 	if ended && err == nil {
-		s.o.Observer.RunEnded(r.Agent, core.RunSucceeded, "", s.o.Now().Sub(r.CreatedAt))
 		s.o.nudge() // a parent may have been queued
 	}
 	return ended, err
@@ -121,6 +121,7 @@ func (s *segment) callStep(call core.ToolCall, message int) core.Step {
 // startAttempt begins a try of a step. An earlier try without an end was interrupted.
 func (s *segment) startAttempt(st *core.Step) {
 	now := s.o.Now()
+	st.Attempts = slices.Clone(st.Attempts)
 	for i := range st.Attempts {
 		if st.Attempts[i].FinishedAt == nil && st.Attempts[i].Error == "" {
 			st.Attempts[i].Error = "interrupted"
@@ -131,6 +132,12 @@ func (s *segment) startAttempt(st *core.Step) {
 	}
 	st.Status = core.StepRunning
 	st.Attempts = append(st.Attempts, core.Attempt{StartedAt: now})
+}
+
+// announce tells watchers that a step has started. They get a copy: the step goes on changing.
+func (s *segment) announce(st core.Step) core.Event {
+	st.Attempts = slices.Clone(st.Attempts)
+	return s.o.hub.Live(core.Event{Run: st.Run, Type: core.EventStepStarted, At: *st.StartedAt, Step: &st})
 }
 
 // markStarted shows in the database, after a moment, that a step is being executed.

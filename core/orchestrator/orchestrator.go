@@ -66,9 +66,9 @@ type Orchestrator struct {
 	cut      context.CancelFunc
 
 	mu      sync.Mutex
-	active  map[string]context.CancelCauseFunc // runs executed here
-	started map[string]struct{}                // segments handed to the engine and not begun yet
-	idle    chan struct{}                      // closed when active becomes empty while draining
+	active  map[string]executing // runs executed here
+	started map[string]struct{}  // segments handed to the engine and not begun yet
+	idle    chan struct{}        // closed when active becomes empty while draining
 }
 
 // New prepares the engine; nothing runs before Launch.
@@ -79,7 +79,7 @@ func New(ctx context.Context, d Deps, cfg Config) (*Orchestrator, error) {
 	o := &Orchestrator{
 		Deps: d, cfg: cfg, hub: events.NewHub(),
 		kick: make(chan struct{}, 1), stopped: make(chan struct{}),
-		active: map[string]context.CancelCauseFunc{}, started: map[string]struct{}{},
+		active: map[string]executing{}, started: map[string]struct{}{},
 	}
 	base := context.WithoutCancel(ctx)
 	o.draining, o.drain = context.WithCancel(base)
@@ -141,16 +141,25 @@ func (o *Orchestrator) Close() error {
 	return dbos.Shutdown(o.engine.ctx, engineGrace)
 }
 
-func (o *Orchestrator) enter(run string, cancel context.CancelCauseFunc) {
+// executing is a segment under way. A run's next segment may begin before the last one has left.
+type executing struct {
+	segment int
+	cancel  context.CancelCauseFunc
+}
+
+func (o *Orchestrator) enter(in segmentInput, cancel context.CancelCauseFunc) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.active[run] = cancel
+	o.active[in.Run] = executing{in.Segment, cancel}
+	o.started[in.workflowID()] = struct{}{} // also when the engine recovered it by itself
 }
 
 func (o *Orchestrator) leave(in segmentInput) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.active, in.Run)
+	if o.active[in.Run].segment == in.Segment {
+		delete(o.active, in.Run)
+	}
 	delete(o.started, in.workflowID())
 	if len(o.active) == 0 && o.idle != nil {
 		select {

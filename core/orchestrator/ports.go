@@ -12,6 +12,9 @@ import (
 type Database interface {
 	Querier() dbtx.Querier
 	Tx(ctx context.Context, fn func(context.Context, dbtx.Querier) error) error
+	// Transient says that an error will go away by itself or with an operator's help: a full disk, a restart, a lost
+	// connection. What failed with it is worth trying again.
+	Transient(err error) bool
 }
 
 // Journal is the record of runs. Every method works in the transaction it is given.
@@ -30,11 +33,9 @@ type RunJournal interface {
 	Lock(ctx context.Context, q dbtx.Querier, id string) (core.RunRecord, error)
 	ByIdempotencyKey(ctx context.Context, q dbtx.Querier, actor, key string) (core.RunRecord, bool, error)
 	List(ctx context.Context, q dbtx.Querier, f core.RunFilter) ([]core.RunRecord, error)
-	Queued(ctx context.Context, q dbtx.Querier, limit int) ([]struct {
-		ID      string
-		Segment int
-	}, error)
+	Queued(ctx context.Context, q dbtx.Querier, limit int) ([]core.QueuedRun, error)
 	Due(ctx context.Context, q dbtx.Querier, now time.Time, limit int) ([]string, error)
+	Orphans(ctx context.Context, q dbtx.Querier, limit int) ([]string, error)
 	ActiveByAgent(ctx context.Context, q dbtx.Querier) (map[string]int, error)
 	CountSince(ctx context.Context, q dbtx.Querier, from time.Time) (map[core.RunStatus]int, error)
 	PutAgentVersion(ctx context.Context, q dbtx.Querier, a core.Agent, now time.Time) error

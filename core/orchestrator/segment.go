@@ -29,11 +29,12 @@ const eventGap = 100_000
 
 // segment executes one stretch of a run between two waits.
 type segment struct {
-	o   *Orchestrator
-	in  segmentInput
-	ctx dbos.Context    // of the engine; checkpoints go through it
-	run context.Context // ends when the run is cancelled or out of time; tool calls go through it
-	ask context.Context // ends with run, or when the server can wait no longer; model calls go through it
+	o      *Orchestrator
+	in     segmentInput
+	ctx    dbos.Context            // of the engine; checkpoints go through it
+	run    context.Context         // ends when the run is cancelled or out of time; tool calls go through it
+	cancel context.CancelCauseFunc // ends run
+	ask    context.Context         // ends with run, or when the server can wait no longer; model calls go through it
 
 	state  agents.State
 	steps  []core.Step
@@ -49,11 +50,11 @@ func (o *Orchestrator) execute(ctx dbos.Context, in segmentInput) (_ string, err
 	ask, cut := context.WithCancelCause(run)
 	defer cut(nil)
 	defer context.AfterFunc(o.ends, func() { cut(errDraining) })()
-	o.enter(in.Run, cancel)
+	o.enter(in, cancel)
 	defer o.leave(in)
 	defer o.hub.Open(in.Run)()
 
-	s := &segment{o: o, in: in, ctx: ctx, run: run, ask: ask, began: o.Now()}
+	s := &segment{o: o, in: in, ctx: ctx, run: run, ask: ask, cancel: cancel, began: o.Now()}
 	defer func() {
 		if r := recover(); r != nil {
 			o.Log.Error("a run met a defect", "run", in.Run, "panic", r, "stack", string(debug.Stack()))
@@ -86,9 +87,9 @@ func (o *Orchestrator) failDefect(in segmentInput, cause error) error {
 
 // load reads the record, repeats the checkpoints that an interrupted execution made, and begins the segment.
 func (s *segment) load() (stale bool, err error) {
-	o, q := s.o, s.o.Database.Querier()
-	done, err := o.engine.recorded(s.in)
-	if err != nil {
+	o := s.o
+	var done []string
+	if err := s.patiently(func() (err error) { done, err = o.engine.recorded(s.in); return err }); err != nil {
 		return false, err
 	}
 	for _, name := range done {
@@ -96,39 +97,77 @@ func (s *segment) load() (stale bool, err error) {
 			return false, err
 		}
 	}
-	r, err := o.Journal.Get(s.ctx, q, s.in.Run)
-	if err != nil {
+	if err := s.patiently(s.read); err != nil {
 		return false, err
 	}
+	r := &s.state.Run
 	if r.Segment != s.in.Segment || r.Status.Final() {
 		return true, nil // it went on elsewhere, or ended
 	}
-	if len(done) > 0 && r.Status != core.RunRunning {
+	if len(done) > 0 && r.Status != core.RunRunning && r.Status != core.RunQueued {
 		return true, nil // the segment had parked the run; only the engine did not get to know
-	}
-	s.state.Run = r
-	if s.state.Definition, err = o.Journal.AgentVersion(s.ctx, q, r.Agent, r.AgentVersion); err != nil {
-		return false, err
-	}
-	if s.state.Messages, err = o.Journal.Messages(s.ctx, q, r.ID, 0); err != nil {
-		return false, err
-	}
-	if s.steps, err = o.Journal.Steps(s.ctx, q, r.ID); err != nil {
-		return false, err
 	}
 	s.state.MaxRepeats = o.cfg.MaxRepeats
 	s.state.Tools = s.tools()
 	s.before = r.ActiveMS
-	if len(done) == 0 {
+	if r.Status == core.RunQueued {
 		return false, s.begin()
 	}
 	o.Log.Info("a run resumes after an interruption", "run", r.ID, "agent", r.Agent, "segment", r.Segment)
-	return false, o.Database.Tx(s.ctx, func(ctx context.Context, q dbtx.Querier) error {
-		s.state.Run.Recoveries++
-		_, _, err := o.Journal.Save(ctx, q, s.state.Run, r.EventSeq+eventGap, 0)
-		o.hub.Stored(r.ID, r.EventSeq+eventGap, nil)
-		return err
+	r.Recoveries++
+	return false, s.patiently(func() error {
+		return o.Database.Tx(s.ctx, func(ctx context.Context, q dbtx.Querier) error {
+			_, _, err := o.Journal.Save(ctx, q, *r, r.EventSeq+eventGap, 0)
+			o.hub.Stored(r.ID, s, r.EventSeq+eventGap, nil)
+			return err
+		})
 	})
+}
+
+// read takes the run's record from the database.
+func (s *segment) read() (err error) {
+	j, q := s.o.Journal, s.o.Database.Querier()
+	if s.state.Run, err = j.Get(s.ctx, q, s.in.Run); err != nil {
+		return err
+	}
+	if s.state.Definition, err = j.AgentVersion(s.ctx, q, s.state.Run.Agent, s.state.Run.AgentVersion); err != nil {
+		return err
+	}
+	if s.state.Messages, err = j.Messages(s.ctx, q, s.in.Run, 0); err != nil {
+		return err
+	}
+	s.steps, err = j.Steps(s.ctx, q, s.in.Run)
+	return err
+}
+
+const (
+	patienceFirst = 200 * time.Millisecond
+	patienceMost  = 5 * time.Second
+	oddTries      = 3 // of what fails for a reason that is not known to go away
+)
+
+// patiently tries again while the database cannot do what it is asked, until it can or the engine stops: neither a full
+// disk nor a restart of the database is a reason to give a run up.
+func (s *segment) patiently(fn func() error) error {
+	wait := patienceFirst
+	for odd := 0; ; {
+		err := fn()
+		if err == nil || lost(err) {
+			return err
+		}
+		if !s.o.Database.Transient(err) {
+			if odd++; odd >= oddTries {
+				return err
+			}
+		}
+		s.o.Log.Error("the database cannot be used for a run; trying again", "run", s.in.Run, "error", err)
+		select {
+		case <-time.After(wait):
+			wait = min(2*wait, patienceMost)
+		case <-s.ctx.Done():
+			return s.ctx.Err()
+		}
+	}
 }
 
 func nothing(context.Context, dbtx.Querier) error { return nil }
@@ -205,15 +244,7 @@ func (s *segment) limitTime() (stop func() bool) {
 		return func() bool { return false }
 	}
 	used := time.Duration(s.before-s.state.Run.Turn.ActiveMS) * time.Millisecond
-	t := time.AfterFunc(limit-used, func() {
-		s.o.mu.Lock()
-		cancel := s.o.active[s.in.Run]
-		s.o.mu.Unlock()
-		if cancel != nil {
-			cancel(errTimeLimit)
-		}
-	})
-	return t.Stop
+	return time.AfterFunc(limit-used, func() { s.cancel(errTimeLimit) }).Stop
 }
 
 // stop ends the segment because the run's context ended.
@@ -234,19 +265,10 @@ func (s *segment) handOver() error {
 
 // finish ends the run.
 func (s *segment) finish(status core.RunStatus, cause *core.Error, answer *int) error {
-	r := &s.state.Run
-	s.o.Observer.RunEnded(r.Agent, status, core.CodeOf(orNil(cause)), s.o.Now().Sub(r.CreatedAt))
 	err := s.checkpoint("finish", func(c *change) { c.end(status, cause, answer) })
 	s.o.nudge() // a parent may have been queued
 	if err == nil && status != core.RunSucceeded {
-		err = s.o.cancelChildren(s.ctx, r.ID)
+		err = s.o.cancelChildren(s.ctx, s.in.Run)
 	}
 	return err
-}
-
-func orNil(e *core.Error) error {
-	if e == nil {
-		return nil
-	}
-	return e
 }

@@ -64,10 +64,7 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 		messages[i].CreatedAt = r.CreatedAt
 	}
 	err = o.Database.Tx(ctx, func(ctx context.Context, q dbtx.Querier) error {
-		if err := o.Journal.PutAgentVersion(ctx, q, agent, r.CreatedAt); err != nil {
-			return err
-		}
-		return o.insertRun(ctx, q, r, messages)
+		return o.insertRun(ctx, q, r, agent, messages)
 	})
 	if err != nil && len(in.Files) > 0 {
 		if e := o.Tools.Remove(r.Root); e != nil {
@@ -88,15 +85,9 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 	return shown(r), false, nil
 }
 
-func (o *Orchestrator) insertRun(ctx context.Context, q dbtx.Querier, r core.RunRecord, messages []core.Message) error {
-	if r.Parent != "" {
-		agent, err := o.Agents.Agent(r.Agent)
-		if err != nil {
-			return err
-		}
-		if err := o.Journal.PutAgentVersion(ctx, q, agent, r.CreatedAt); err != nil {
-			return err
-		}
+func (o *Orchestrator) insertRun(ctx context.Context, q dbtx.Querier, r core.RunRecord, agent core.Agent, messages []core.Message) error {
+	if err := o.Journal.PutAgentVersion(ctx, q, agent, r.CreatedAt); err != nil {
+		return err
 	}
 	if err := o.Journal.Insert(ctx, q, r); err != nil {
 		return err
@@ -144,7 +135,7 @@ func (o *Orchestrator) Message(ctx context.Context, id, text, actor string) (cor
 	if err != nil {
 		return core.Run{}, err
 	}
-	if r.Status == core.RunWaiting && r.WaitReason == core.WaitQuestion {
+	if r.Status == core.RunWaiting {
 		open, err := o.Journal.Approvals(ctx, o.Database.Querier(), core.ApprovalPending, id, 100)
 		if err != nil {
 			return core.Run{}, err
@@ -248,34 +239,52 @@ func (o *Orchestrator) Resume(ctx context.Context, id, actor string) (core.Run, 
 		case r.Status == core.RunWaiting && r.WaitReason == core.WaitModel:
 			return o.requeue(ctx, q, id)
 		case r.Status == core.RunFailed || r.Status == core.RunCancelled:
+			return o.resume(ctx, q, r)
 		case r.Status == core.RunSucceeded:
 			return core.Errorf(core.CodeConflict, "the run has succeeded; there is nothing to resume. To go on with the conversation, send it a message")
-		default:
-			return core.Errorf(core.CodeConflict, "the run is %s already", r.Status)
 		}
-		open, _, err := o.openCalls(ctx, q, id)
-		if err != nil {
-			return err
-		}
-		for _, st := range open {
-			st.FinishedAt, st.ChildRun = nil, ""
-			if st.Status == core.StepFailed && st.Error == unknownOutcome {
-				st.Status = core.StepRunning // its outcome is unknown: a person will be asked
-			} else {
-				st.Status = core.StepPending
-			}
-			st.Error = ""
-			if err := o.Journal.PutStep(ctx, q, st, r.Segment); err != nil {
-				return err
-			}
-		}
-		r.Turn = core.TurnBase{Message: r.Turn.Message, Steps: r.Steps, Tokens: r.Usage.Tokens(), CostMicroUSD: r.Usage.CostMicroUSD, ActiveMS: r.ActiveMS}
-		return o.reopen(ctx, q, r, nil)
+		return core.Errorf(core.CodeConflict, "the run is %s already", r.Status)
 	})
 	if err != nil {
 		return core.Run{}, err
 	}
 	return o.Run(ctx, id)
+}
+
+// resume queues a failed or cancelled run, and with it the sub-runs on whose answer it waited.
+func (o *Orchestrator) resume(ctx context.Context, q dbtx.Querier, r *core.RunRecord) error {
+	open, _, err := o.openCalls(ctx, q, r.ID)
+	if err != nil {
+		return err
+	}
+	for _, st := range open {
+		switch {
+		case st.ChildRun != "":
+			st.Status = core.StepWaiting // for the answer that is there, or that the sub-run goes on to give
+			if err := o.resumeChild(ctx, q, st.ChildRun); err != nil {
+				return err
+			}
+		case st.Effect == core.EffectUnsafe && st.Status == core.StepFailed:
+			// It failed without a result: the run ended while it was being made. A person will be asked.
+			st.Status = core.StepRunning
+		default:
+			st.Status = core.StepPending
+		}
+		st.FinishedAt, st.Error = nil, ""
+		if err := o.Journal.PutStep(ctx, q, st, r.Segment); err != nil {
+			return err
+		}
+	}
+	r.Turn = core.TurnBase{Message: r.Turn.Message, Steps: r.Steps, Tokens: r.Usage.Tokens(), CostMicroUSD: r.Usage.CostMicroUSD, ActiveMS: r.ActiveMS}
+	return o.reopen(ctx, q, r, nil)
+}
+
+func (o *Orchestrator) resumeChild(ctx context.Context, q dbtx.Querier, id string) error {
+	child, err := o.Journal.Lock(ctx, q, id)
+	if err != nil || child.Status != core.RunFailed && child.Status != core.RunCancelled {
+		return err
+	}
+	return o.resume(ctx, q, &child)
 }
 
 // Cancel stops a run: at once, the call in flight included, when it is executed here; before its next step elsewhere.
@@ -294,10 +303,10 @@ func (o *Orchestrator) Cancel(ctx context.Context, id, actor string) (core.Run, 
 		return core.Run{}, err
 	}
 	o.mu.Lock()
-	cancel := o.active[id]
+	executing, here := o.active[id]
 	o.mu.Unlock()
-	if cancel != nil {
-		cancel(cancelledBy(actor))
+	if here {
+		executing.cancel(cancelledBy(actor))
 	}
 	if err := o.cancelChildren(ctx, id); err != nil {
 		return core.Run{}, err

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 
@@ -26,8 +27,8 @@ type work struct {
 // callTools makes every call that can be made, side by side, and records each as it ends. When calls are left that wait
 // for people or sub-agents, the run parks.
 func (s *segment) callTools(a agents.CallTools) (parked bool, err error) {
-	approvals, err := s.latestApprovals()
-	if err != nil {
+	var approvals map[int]core.Approval
+	if err := s.patiently(func() (err error) { approvals, err = s.latestApprovals(); return err }); err != nil {
 		return false, err
 	}
 	var (
@@ -39,7 +40,7 @@ func (s *segment) callTools(a agents.CallTools) (parked bool, err error) {
 		if !ok {
 			return false, fmt.Errorf("run %s: call %s has no step", s.in.Run, call.ID)
 		}
-		w, wt, err := s.judge(call, st, approvals)
+		w, wt, err := s.judge(call, st, approvals, newDelegations(a, s))
 		if err != nil {
 			return false, err
 		}
@@ -74,13 +75,15 @@ func (s *segment) latestApprovals() (map[int]core.Approval, error) {
 	all, err := s.o.Journal.Approvals(s.ctx, s.o.Database.Querier(), "", s.in.Run, 10_000)
 	out := make(map[int]core.Approval, len(all))
 	for _, a := range all {
-		out[a.Step] = a // ids grow with time
+		if before, ok := out[a.Step]; !ok || !a.CreatedAt.Before(before.CreatedAt) {
+			out[a.Step] = a
+		}
 	}
 	return out, err
 }
 
 // judge says what to do about a call: make it, give its known result, or wait.
-func (s *segment) judge(call agents.Call, st core.Step, approvals map[int]core.Approval) (*work, *wait, error) {
+func (s *segment) judge(call agents.Call, st core.Step, approvals map[int]core.Approval, delegations int) (*work, *wait, error) {
 	refuse := func(text string) (*work, *wait, error) {
 		return &work{step: st, result: &core.ToolResult{Text: text, IsError: true}}, nil, nil
 	}
@@ -92,7 +95,7 @@ func (s *segment) judge(call agents.Call, st core.Step, approvals map[int]core.A
 		return refuse(call.Refusal)
 	}
 	if st.Kind == core.StepAgent {
-		return s.judgeAgent(st, args, refuse)
+		return s.judgeAgent(st, args, delegations, refuse)
 	}
 	a, asked := approvals[st.Index]
 	if asked && a.Status == core.ApprovalApproved && st.Status == core.StepRunning && st.Effect != core.EffectUnsafe {
@@ -147,20 +150,35 @@ func denial(a core.Approval) string {
 	return text
 }
 
+// newDelegations counts the calls that give new work to agents; they share what is left of the run's limits.
+func newDelegations(a agents.CallTools, s *segment) int {
+	n := 0
+	for _, call := range a.Calls {
+		if st, ok := s.stepOf(call.ID); ok && st.Kind == core.StepAgent && st.ChildRun == "" {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *segment) policy(tool string) core.ApprovalPolicy {
 	g, _ := s.state.Definition.Grant(tool)
 	return g.Approval
 }
 
-func (s *segment) judgeAgent(st core.Step, args json.RawMessage, refuse func(string) (*work, *wait, error)) (*work, *wait, error) {
+func (s *segment) judgeAgent(st core.Step, args json.RawMessage, delegations int, refuse func(string) (*work, *wait, error)) (*work, *wait, error) {
 	if st.ChildRun == "" {
-		w, refusal := s.delegate(st, args)
+		w, refusal := s.delegate(st, args, delegations)
 		if refusal != "" {
 			return refuse(refusal)
 		}
 		return nil, &w, nil
 	}
-	child, err := s.o.Journal.Get(s.ctx, s.o.Database.Querier(), st.ChildRun)
+	var child core.RunRecord
+	err := s.patiently(func() (err error) {
+		child, err = s.o.Journal.Get(s.ctx, s.o.Database.Querier(), st.ChildRun)
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -188,7 +206,7 @@ func (s *segment) do(w work) error {
 		return nil
 	}
 	s.startAttempt(&st)
-	started := s.o.hub.Live(core.Event{Run: st.Run, Type: core.EventStepStarted, At: *st.StartedAt, Step: &st})
+	started := s.announce(st)
 	stopMark := func() {}
 	if st.Effect == core.EffectUnsafe {
 		if err := s.journalUnsafe(st, w.args); err != nil {
@@ -204,6 +222,9 @@ func (s *segment) do(w work) error {
 	if res.IsError && s.run.Err() != nil {
 		return nil
 	}
+	if res.Unknown && st.Effect == core.EffectUnsafe {
+		return nil // as if it had been interrupted: a person is asked
+	}
 	return s.record(st, res, core.Usage{}, started)
 }
 
@@ -213,13 +234,12 @@ func (s *segment) journalUnsafe(st core.Step, args json.RawMessage) error {
 	if err := s.checkpoint("start "+st.Name, func(c *change) { s.addStep(c, st) }); err != nil {
 		return err
 	}
-	detail, err := json.Marshal(map[string]any{"agent": s.state.Run.Agent, "arguments": args})
-	if err != nil {
-		return fmt.Errorf("describe call %s: %w", st.ID, err)
+	// The arguments themselves are in the conversation; here is what proves which they were.
+	event := core.AuditEvent{
+		At: s.o.Now(), Actor: s.state.Run.CreatedBy, Action: "tool.call", Target: st.ID + " " + st.Name, Result: "ok",
+		Detail: fmt.Sprintf("agent %s, arguments sha256 %x", s.state.Run.Agent, sha256.Sum256(args)),
 	}
-	return s.o.Audit.Record(context.WithoutCancel(s.run), core.AuditEvent{
-		At: s.o.Now(), Actor: s.state.Run.CreatedBy, Action: "tool.call", Target: st.ID + " " + st.Name, Result: "ok", Detail: string(detail),
-	})
+	return s.patiently(func() error { return s.o.Audit.Record(context.WithoutCancel(s.run), event) })
 }
 
 func (s *segment) record(st core.Step, res core.ToolResult, usage core.Usage, started core.Event) error {

@@ -33,7 +33,7 @@ func (s *segment) awaitModel(st core.Step, started core.Event, cause error) (par
 		}
 		return true, s.finish(core.RunFailed, core.Errorf(core.CodeUnavailable, "%s; the run waited %s for it", core.MessageOf(cause), waited.Round(time.Second)), nil)
 	}
-	return true, s.checkpoint("wait for the model", func(c *change) {
+	err = s.checkpoint("wait for the model", func(c *change) {
 		st.Status, st.Error, st.FinishedAt = core.StepWaiting, core.MessageOf(cause), nil
 		s.addStep(c, st)
 		wake := now.Add(min(outageMost, max(outageFirst, waited/2)))
@@ -44,6 +44,10 @@ func (s *segment) awaitModel(st core.Step, started core.Event, cause error) (par
 		}
 		c.done = func(core.Event) bool { return true }
 	})
+	if err == nil && r.CancelledBy != "" { // the wish came before the wait
+		err = s.stop(cancelledBy(r.CancelledBy))
+	}
+	return true, err
 }
 
 // wait is what a tool call waits for.
@@ -51,6 +55,7 @@ type wait struct {
 	step     core.Step
 	approval *core.Approval  // new question to a person
 	child    *core.RunRecord // new sub-run
+	agent    core.Agent      // that executes it
 	task     string          // of the child
 	old      bool            // was waiting before
 	detail   string
@@ -80,6 +85,9 @@ func (s *segment) park(waits []wait, approvals map[int]core.Approval) (parked bo
 	}
 	for _, w := range waits {
 		s.steps[w.step.Index] = w.step
+	}
+	if parked && r.CancelledBy != "" { // the wish came before the wait
+		return true, s.stop(cancelledBy(r.CancelledBy))
 	}
 	s.o.nudge() // sub-runs may be queued
 	return parked, nil
@@ -122,7 +130,7 @@ func (s *segment) writeWaits(ctx context.Context, q dbtx.Querier, waits []wait, 
 			events = append(events, core.StoredEvent{Type: core.EventApprovalRequested, Ref: w.approval.ID})
 		}
 		if w.child != nil {
-			if err := s.o.insertRun(ctx, q, *w.child, []core.Message{{Role: core.RoleUser, Text: w.task, CreatedAt: w.child.CreatedAt}}); err != nil {
+			if err := s.o.insertRun(ctx, q, *w.child, w.agent, []core.Message{{Role: core.RoleUser, Text: w.task, CreatedAt: w.child.CreatedAt}}); err != nil {
 				return err
 			}
 		}
@@ -165,8 +173,8 @@ func describe(w wait, a core.Approval) wait {
 	return w
 }
 
-// delegate makes the sub-run for a call of another agent; refusal is set when it may not.
-func (s *segment) delegate(st core.Step, arguments json.RawMessage) (w wait, refusal string) {
+// delegate makes the sub-run for a call of another agent, one of so many new ones; refusal is set when it may not.
+func (s *segment) delegate(st core.Step, arguments json.RawMessage, among int) (w wait, refusal string) {
 	r := &s.state.Run
 	var in struct {
 		Task string `json:"task"`
@@ -183,8 +191,8 @@ func (s *segment) delegate(st core.Step, arguments json.RawMessage) (w wait, ref
 	}
 	limits := to.Limits.Or(s.o.Limits())
 	limits.Depth = r.Limits.Depth
-	limits.Tokens = lesser(limits.Tokens, r.Limits.Tokens, r.Usage.Tokens()-r.Turn.Tokens)
-	limits.CostMicroUSD = lesser(limits.CostMicroUSD, r.Limits.CostMicroUSD, r.Usage.CostMicroUSD-r.Turn.CostMicroUSD)
+	limits.Tokens = lesser(limits.Tokens, r.Limits.Tokens, r.Usage.Tokens()-r.Turn.Tokens, among)
+	limits.CostMicroUSD = lesser(limits.CostMicroUSD, r.Limits.CostMicroUSD, r.Usage.CostMicroUSD-r.Turn.CostMicroUSD, among)
 	child := core.RunRecord{
 		Run: core.Run{
 			ID: newID(), Agent: to.Name, AgentVersion: to.Version, Status: core.RunQueued, CreatedAt: s.o.Now(),
@@ -195,15 +203,15 @@ func (s *segment) delegate(st core.Step, arguments json.RawMessage) (w wait, ref
 	now := s.o.Now()
 	st.Status, st.ChildRun, st.StartedAt = core.StepWaiting, child.ID, &now
 	st.Attempts = append(st.Attempts, core.Attempt{StartedAt: now})
-	return wait{step: st, child: &child, task: in.Task, reason: core.WaitAgent, detail: "the agent " + to.Name + " works on it"}, ""
+	return wait{step: st, child: &child, agent: to, task: in.Task, reason: core.WaitAgent, detail: "the agent " + to.Name + " works on it"}, ""
 }
 
-// lesser is a sub-run's limit: its own, or what is left of its parent's. Zero means no limit.
-func lesser(own, parent, used int64) int64 {
+// lesser is a sub-run's limit: its own, or its share of what is left of its parent's. Zero means no limit.
+func lesser(own, parent, used int64, among int) int64 {
 	if parent == 0 {
 		return own
 	}
-	left := max(1, parent-used)
+	left := max(1, (parent-used)/int64(max(1, among)))
 	if own == 0 {
 		return left
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -97,20 +98,23 @@ func (o *Orchestrator) Events(ctx context.Context, run string, after int64) iter
 		defer poll.Stop()
 		seen, look := 0, true
 		for {
-			live, stores, changed := o.hub.Watch(run)
+			view := o.hub.Watch(run, after)
 			var (
 				stored []core.Event
 				err    error
 			)
-			look = look || stores != seen
+			look = look || view.Stores != seen
 			if look {
-				seen = stores
+				seen = view.Stores
 				if stored, err = o.eventsAfter(ctx, run, after); err != nil {
 					yield(core.Event{}, err)
 					return
 				}
 			}
-			for _, e := range merge(stored, live, after) {
+			for _, e := range merge(stored, view.Live) {
+				if e.N >= view.Below {
+					break
+				}
 				after = e.N
 				if !yield(e, nil) {
 					return
@@ -125,8 +129,8 @@ func (o *Orchestrator) Events(ctx context.Context, run string, after int64) iter
 				}
 			}
 			select {
-			case <-changed:
-				look = false
+			case <-view.Changed:
+				look = view.Below != math.MaxInt64 // what was held back may have to be read again
 			case <-poll.C:
 				look = true
 			case <-ctx.Done():
@@ -143,13 +147,8 @@ func (o *Orchestrator) endedAt(ctx context.Context, run string, after int64) (bo
 }
 
 // merge puts stored and live events in order. A live event that has been stored meanwhile is the same one.
-func merge(stored, live []core.Event, after int64) []core.Event {
-	out := stored
-	for _, e := range live {
-		if e.N > after {
-			out = append(out, e)
-		}
-	}
+func merge(stored, live []core.Event) []core.Event {
+	out := append(stored, live...)
 	slices.SortStableFunc(out, func(a, b core.Event) int { return cmp.Compare(a.N, b.N) })
 	return slices.CompactFunc(out, func(a, b core.Event) bool { return a.N == b.N })
 }

@@ -4,6 +4,7 @@
 package events
 
 import (
+	"math"
 	"slices"
 	"sync"
 
@@ -19,8 +20,9 @@ type Hub struct {
 type topic struct {
 	users   int // executor and watchers
 	last    int64
-	stores  int          // how often something was stored
-	live    []core.Event // not stored yet: started steps and text of the message being written
+	stores  int           // how often something was stored
+	live    []core.Event  // in order; not stored yet: started steps and text of the message being written
+	held    map[any]int64 // first number that each writer has set aside for events that it is storing
 	changed chan struct{}
 }
 
@@ -45,19 +47,20 @@ func (h *Hub) Open(run string) (release func()) {
 func (h *Hub) topic(run string) *topic {
 	t := h.topics[run]
 	if t == nil {
-		t = &topic{changed: make(chan struct{})}
+		t = &topic{changed: make(chan struct{}), held: map[any]int64{}}
 		h.topics[run] = t
 	}
 	return t
 }
 
-// Live publishes an event that is not stored (yet), and gives it the next number.
+// Live publishes an event that is not stored (yet), and gives it the next number; without one when nobody has the run
+// open.
 func (h *Hub) Live(e core.Event) core.Event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.topics[e.Run]
 	if t == nil {
-		return e // nobody has it open
+		return e
 	}
 	t.last++
 	e.N = t.last
@@ -66,14 +69,34 @@ func (h *Hub) Live(e core.Event) core.Event {
 	return e
 }
 
-// Stored says that the events of a run are stored up to number last; live events for which done is true are dropped.
-func (h *Hub) Stored(run string, last int64, done func(core.Event) bool) {
+// Reserve sets count numbers aside for events that a writer is about to store, and returns the latest number before
+// them; 0 when nobody has the run open here. Until the writer calls Stored or Abandon, watchers are shown nothing from
+// there on: they would not look back.
+func (h *Hub) Reserve(run string, writer any, count int) (before int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[run]
+	if t == nil {
+		return 0
+	}
+	before = t.last
+	t.last += int64(count)
+	if count > 0 {
+		t.held[writer] = before + 1
+	}
+	return before
+}
+
+// Stored says that a writer's events are stored, the latest with number last; live events for which done is true are
+// dropped.
+func (h *Hub) Stored(run string, writer any, last int64, done func(core.Event) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.topics[run]
 	if t == nil {
 		return
 	}
+	delete(t.held, writer)
 	t.last = max(t.last, last)
 	t.stores++
 	if done != nil {
@@ -82,28 +105,39 @@ func (h *Hub) Stored(run string, last int64, done func(core.Event) bool) {
 	t.wake()
 }
 
+// Abandon says that a writer did not store what it had set numbers aside for.
+func (h *Hub) Abandon(run string, writer any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.topics[run]; t != nil {
+		delete(t.held, writer)
+		t.wake()
+	}
+}
+
 func (t *topic) wake() {
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
 
-// Reserve sets count numbers aside for events that are about to be stored, and returns the latest number before them; 0
-// when nobody has the run open here.
-func (h *Hub) Reserve(run string, count int) (before int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if t := h.topics[run]; t != nil {
-		before = t.last
-		t.last += int64(count)
-	}
-	return before
+// View is what a watcher may see at a moment.
+type View struct {
+	Live    []core.Event    // after the number that it asked for
+	Below   int64           // nothing with this number or a larger one may be shown yet, stored or live
+	Stores  int             // how often something was stored: a watcher reads the database when it changes
+	Changed <-chan struct{} // closed at the next change
 }
 
-// Watch returns the live events of a run, how often something was stored for it (a watcher reads the database when that
-// changes), and a channel that is closed at the next change. The caller has the topic open.
-func (h *Hub) Watch(run string) (live []core.Event, stores int, changed <-chan struct{}) {
+// Watch returns what is live in a run after a number. The caller has the topic open.
+func (h *Hub) Watch(run string, after int64) View {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.topic(run)
-	return slices.Clone(t.live), t.stores, t.changed
+	v := View{Below: math.MaxInt64, Stores: t.stores, Changed: t.changed}
+	for _, first := range t.held {
+		v.Below = min(v.Below, first)
+	}
+	from, _ := slices.BinarySearchFunc(t.live, after+1, func(e core.Event, n int64) int { return int(e.N - n) })
+	v.Live = slices.Clone(t.live[from:])
+	return v
 }

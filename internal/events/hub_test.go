@@ -39,7 +39,7 @@ func TestNumbersAreNeverGivenTwice(t *testing.T) {
 		wg.Go(func() {
 			for range 100 {
 				take(h.Live(delta("x")).N)
-				before := h.Reserve("r", 2)
+				before := h.Reserve("r", t, 2)
 				take(before+1, before+2)
 			}
 		})
@@ -54,18 +54,20 @@ func TestAWatcherSeesWhatIsLiveUntilItIsStored(t *testing.T) {
 	t.Parallel()
 	h := events.NewHub()
 	defer h.Open("r")()
-	_, stores, changed := h.Watch("r")
+	first := h.Watch("r", 0)
 	h.Live(delta("a"))
-	<-changed // closed by the event
-	live, again, changed := h.Watch("r")
-	if len(live) != 1 || live[0].Delta.Text != "a" || again != stores {
-		t.Fatalf("live %v, stores %d and %d", live, stores, again)
+	<-first.Changed // closed by the event
+	second := h.Watch("r", 0)
+	if len(second.Live) != 1 || second.Live[0].Delta.Text != "a" || second.Stores != first.Stores {
+		t.Fatalf("got %+v", second)
 	}
-	h.Stored("r", 7, func(e core.Event) bool { return e.Type == core.EventMessageDelta })
-	<-changed
-	live, again, _ = h.Watch("r")
-	if len(live) != 0 || again != stores+1 {
-		t.Errorf("live %v, stores %d", live, again)
+	if later := h.Watch("r", second.Live[0].N); len(later.Live) != 0 {
+		t.Errorf("an event was shown twice: %+v", later)
+	}
+	h.Stored("r", t, 7, func(e core.Event) bool { return e.Type == core.EventMessageDelta })
+	<-second.Changed
+	if third := h.Watch("r", 0); len(third.Live) != 0 || third.Stores != first.Stores+1 {
+		t.Errorf("got %+v", third)
 	}
 	if n := h.Live(delta("b")).N; n != 8 {
 		t.Errorf("the number after 7 is %d", n)
@@ -79,11 +81,32 @@ func TestATopicEndsWithItsLastUser(t *testing.T) {
 	h.Live(delta("a"))
 	first()
 	first() // harmless
-	if live, _, _ := h.Watch("r"); len(live) != 1 {
+	if v := h.Watch("r", 0); len(v.Live) != 1 {
 		t.Fatal("the topic ended while somebody used it")
 	}
 	second()
 	if e := h.Live(delta("b")); e.N != 0 {
 		t.Errorf("an event of a topic that nobody has open got number %d", e.N)
+	}
+}
+
+func TestNothingIsShownPastNumbersThatAreSetAside(t *testing.T) {
+	t.Parallel()
+	h := events.NewHub()
+	defer h.Open("r")()
+	h.Live(delta("a"))
+	h.Reserve("r", "writer", 2) // 2 and 3
+	h.Reserve("r", "other", 1)  // 4
+	h.Live(delta("b"))          // 5
+	if v := h.Watch("r", 0); v.Below != 2 {
+		t.Errorf("shown up to %d", v.Below)
+	}
+	h.Stored("r", "writer", 3, nil)
+	if v := h.Watch("r", 3); v.Below != 4 {
+		t.Errorf("shown up to %d", v.Below)
+	}
+	h.Abandon("r", "other")
+	if v := h.Watch("r", 3); v.Below < 1000 || len(v.Live) != 1 {
+		t.Errorf("got %+v", v)
 	}
 }

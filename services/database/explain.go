@@ -1,7 +1,10 @@
 package database
 
 import (
+	"context"
+	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/jackc/pgerrcode"
@@ -19,6 +22,27 @@ func explain(err error, doing string) error {
 		return err
 	}
 	return core.Wrap(core.CodeInternal, err, "cannot %s", doing)
+}
+
+// Transient says that an error will go away by itself or with an operator's help: what failed is worth trying again.
+func (d *DB) Transient(err error) bool {
+	if se, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch se.Code() & 0xff {
+		case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+			return true
+		}
+		return false
+	}
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pgerrcode.IsConnectionException(pe.Code) || pgerrcode.IsOperatorIntervention(pe.Code) || pgerrcode.IsInsufficientResources(pe.Code) ||
+			pgerrcode.IsTransactionRollback(pe.Code) || pe.Code == pgerrcode.ReadOnlySQLTransaction
+	}
+	if code := core.CodeOf(err); code == core.CodeUnavailable || code == core.CodeStorageFull {
+		return true
+	}
+	_, network := errors.AsType[net.Error](err)
+	_, refused := errors.AsType[*pgconn.ConnectError](err)
+	return network || refused || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn)
 }
 
 // known explains the errors about which a user can do something, and leaves the others as they are.

@@ -193,21 +193,22 @@ func (s Runs) List(ctx context.Context, q dbtx.Querier, f core.RunFilter) ([]cor
 	return dbtx.Collect(rows, err, scanRun)
 }
 
-// Pending is a run that some executor should take up.
-type Pending = struct {
-	ID      string
-	Segment int
-}
-
 // Queued lists runs that wait to be executed, oldest first.
-func (s Runs) Queued(ctx context.Context, q dbtx.Querier, limit int) ([]Pending, error) {
+func (s Runs) Queued(ctx context.Context, q dbtx.Querier, limit int) ([]core.QueuedRun, error) {
 	rows, err := q.Query(ctx, `SELECT id, segment FROM runs WHERE status='queued' ORDER BY id LIMIT $1`, limit)
-	return dbtx.Collect(rows, err, func(row dbtx.Row) (p Pending, err error) { return p, row.Scan(&p.ID, &p.Segment) })
+	return dbtx.Collect(rows, err, func(row dbtx.Row) (p core.QueuedRun, err error) { return p, row.Scan(&p.ID, &p.Segment) })
 }
 
 // Due lists waiting runs whose time to be looked at has come.
 func (s Runs) Due(ctx context.Context, q dbtx.Querier, now time.Time, limit int) ([]string, error) {
 	rows, err := q.Query(ctx, `SELECT id FROM runs WHERE wake_at <= $1 AND status='waiting' ORDER BY wake_at LIMIT $2`, ms(now), limit)
+	return dbtx.Collect(rows, err, scanText)
+}
+
+// Orphans lists sub-runs that go on although the run that they work for has ended.
+func (s Runs) Orphans(ctx context.Context, q dbtx.Querier, limit int) ([]string, error) {
+	rows, err := q.Query(ctx, `SELECT c.id FROM runs c JOIN runs p ON p.id = c.parent
+		WHERE c.status IN ('queued','running','waiting') AND c.parent <> '' AND p.status IN ('succeeded','failed','cancelled') LIMIT $1`, limit)
 	return dbtx.Collect(rows, err, scanText)
 }
 

@@ -127,11 +127,17 @@ func (c *queuedConn) IsValid() bool {
 }
 
 func firstWord(query string) string {
-	word, _, _ := strings.Cut(strings.TrimSpace(query), " ")
-	return strings.ToUpper(strings.TrimSpace(word))
+	words := strings.Fields(query)
+	if len(words) == 0 {
+		return ""
+	}
+	return strings.ToUpper(words[0])
 }
 
-func isPragma(query string) bool { return firstWord(query) == "PRAGMA" }
+// isPragma says whether a statement only sets up its connection; PRAGMA optimize writes.
+func isPragma(query string) bool {
+	return firstWord(query) == "PRAGMA" && !strings.Contains(strings.ToLower(query), "optimize")
+}
 
 // isRead says whether a query only reads. WITH counts as reading unless it names a writing verb.
 func isRead(query string) bool {
@@ -139,8 +145,12 @@ func isRead(query string) bool {
 	case "SELECT", "EXPLAIN", "PRAGMA", "VALUES":
 		return true
 	case "WITH":
-		u := strings.ToUpper(query)
-		return !strings.Contains(u, "INSERT ") && !strings.Contains(u, "UPDATE ") && !strings.Contains(u, "DELETE ")
+		for _, word := range strings.Fields(strings.ToUpper(query)) {
+			if word == "INSERT" || word == "UPDATE" || word == "DELETE" || word == "REPLACE" {
+				return false
+			}
+		}
+		return true
 	}
 	return false
 }
