@@ -104,16 +104,18 @@ func torture(t *testing.T, backend, binary, databaseURL string, kills int, seed 
 
 	watching, stopWatching := context.WithCancel(t.Context())
 	starting, stopStarting := context.WithCancel(watching)
-	var watchers, people sync.WaitGroup
+	defer stopStarting()
+	var starter, watchers, people sync.WaitGroup
 	defer people.Wait()
 	defer watchers.Wait()
-	defer stopWatching()
-	defer stopStarting()
-	people.Go(func() { k.load.keepStarting(starting, watching, runsAtOnce, &watchers) })
+	defer starter.Wait()
+	defer stopWatching() // ends starting as well
+	starter.Go(func() { k.load.keepStarting(starting, watching, runsAtOnce, &watchers) })
 	people.Go(func() { k.load.decide(watching) })
 
 	k.killMany(server, kills)
 	stopStarting()
+	starter.Wait()
 	k.settle()
 	stopWatching()
 	watchers.Wait()

@@ -97,7 +97,8 @@ func (l *load) unexpected(doing string, err error) {
 	}
 }
 
-// keepStarting keeps as many runs open as wanted until ctx ends.
+// keepStarting keeps as many runs open as wanted until ctx ends. A start that is under way then is seen through: nobody
+// would know of the run otherwise.
 func (l *load) keepStarting(ctx context.Context, watching context.Context, runs int, wg *sync.WaitGroup) {
 	for ctx.Err() == nil {
 		l.mu.Lock()
@@ -115,7 +116,7 @@ func (l *load) keepStarting(ctx context.Context, watching context.Context, runs 
 		case n%8 == 6:
 			t.agent = "boss"
 		}
-		if !l.start(ctx, t) {
+		if !l.start(watching, t) {
 			return
 		}
 		l.mu.Lock()
@@ -132,7 +133,11 @@ func (l *load) keepStarting(ctx context.Context, watching context.Context, runs 
 func (l *load) start(ctx context.Context, t *task) bool {
 	body := map[string]any{"agent": t.agent, "input": "work on " + t.name + " now", "metadata": map[string]string{"task": t.name}}
 	header := http.Header{"Idempotency-Key": {"start-" + t.name}}
-	for ctx.Err() == nil {
+	for deadline := time.Now().Add(settlePatience); ctx.Err() == nil; {
+		if time.Now().After(deadline) {
+			l.unexpected("start "+t.name, &testserver.StatusError{Body: "not acknowledged within " + settlePatience.String()})
+			return false
+		}
 		var run core.Run
 		err := l.client.Call(ctx, http.MethodPost, "/api/v1/runs", header, body, &run)
 		if err == nil {
