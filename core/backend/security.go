@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/sutazai/sutazai/core"
@@ -66,8 +67,28 @@ func (h *shield) wrap(next http.Handler) http.Handler {
 			WriteProblem(w, r, h.s.log, p)
 			return
 		}
+		if !storable(r) {
+			p := newProblem(core.CodeInvalid, http.StatusBadRequest, "Unusable characters",
+				"the path, the query or a header holds a NUL character or is not UTF-8", nil)
+			WriteProblem(w, r, h.s.log, p)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// storable says whether the parts of a request that end up in queries are text that every database takes.
+func storable(r *http.Request) bool {
+	ok := func(s string) bool { return s == core.CleanText(s) }
+	if !ok(r.URL.Path) || !ok(r.Header.Get("Idempotency-Key")) || !ok(r.Header.Get("Last-Event-ID")) {
+		return false
+	}
+	for name, values := range r.URL.Query() {
+		if !ok(name) || slices.ContainsFunc(values, func(v string) bool { return !ok(v) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (h *shield) headers(d http.Header, r *http.Request) {

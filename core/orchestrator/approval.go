@@ -27,7 +27,7 @@ func (o *Orchestrator) Decide(ctx context.Context, id string, v core.Verdict) (c
 	if a.Status != core.ApprovalPending {
 		return a, decidedAlready(a)
 	}
-	a.DecidedBy, a.Comment = v.Actor, v.Comment
+	a.DecidedBy, a.Comment = v.Actor, core.CleanText(v.Comment)
 	question := a.Reason == core.ReasonQuestion
 	switch v.Decision {
 	case core.DecideDeny:
@@ -36,7 +36,7 @@ func (o *Orchestrator) Decide(ctx context.Context, id string, v core.Verdict) (c
 		if v.Result == "" && question {
 			return a, field("result", "the answer is empty; give it as result")
 		}
-		a.Status, a.Result = core.ApprovalDone, v.Result
+		a.Status, a.Result = core.ApprovalDone, core.CleanText(v.Result)
 	case core.DecideApprove, core.DecideRetry:
 		if question {
 			return a, field("decision", "the agent asks a question; answer it with decision done and the answer as result")

@@ -2,7 +2,6 @@ package orchestrator_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,32 +21,6 @@ import (
 func TestACommitThatFailedAndThenACrashLoseAndRepeatNothing(t *testing.T) {
 	t.Parallel()
 	dbo := database.Options{DataDir: t.TempDir()}
-	// Every third message makes its transaction fail once, at the commit: a deferred constraint that the retry finds met.
-	prepare := func(db *sql.DB) {
-		for _, q := range []string{
-			`CREATE TABLE fault_parent (id INTEGER PRIMARY KEY)`,
-			`CREATE TABLE fault (id INTEGER REFERENCES fault_parent(id) DEFERRABLE INITIALLY DEFERRED)`,
-		} {
-			if _, err := db.Exec(q); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	n := 0
-	b := newBench(t, dbo, &models{chat: func(_ context.Context, req core.ModelRequest, _ func(core.Delta)) (core.ModelResponse, error) {
-		turn := 0
-		for _, m := range req.Messages {
-			if m.Role == core.RoleAssistant {
-				turn++
-			}
-		}
-		if turn == 6 {
-			return answer(fmt.Sprintf("done after %d messages", len(req.Messages)-1)), nil
-		}
-		c := call("pay", fmt.Sprintf(`{"n":%d}`, turn))
-		return calls(c), nil
-	}})
-	b.agents["a"] = core.Agent{Tools: grants("pay")}
 	db, err := database.Open(t.Context(), dbo)
 	if err != nil {
 		t.Fatal(err)
@@ -57,41 +30,54 @@ func TestACommitThatFailedAndThenACrashLoseAndRepeatNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	prepare(db.SQLite())
-	blocked, dead := make(chan struct{}), make(chan struct{})
-	defer close(dead)
-	var mu sync.Mutex
-	b.tools.do = func(context.Context, core.ToolInvocation) core.ToolResult {
-		mu.Lock()
-		n++
-		this := n
-		mu.Unlock()
-		switch this {
-		case 2: // the commit of this call's result fails
-			if _, err := db.SQLite().Exec(`CREATE TRIGGER fail_once AFTER INSERT ON messages BEGIN INSERT INTO fault VALUES (1); END`); err != nil {
+	exec := func(statements ...string) {
+		for _, q := range statements {
+			if _, err := db.SQLite().Exec(q); err != nil {
 				t.Error(err)
 			}
-			time.AfterFunc(300*time.Millisecond, func() { // the disk has space again
-				if _, err := db.SQLite().Exec(`DROP TRIGGER fail_once`); err != nil {
-					t.Error(err)
-				}
-			})
-		case 4: // the process dies
-			close(blocked)
-			<-dead
 		}
-		return core.ToolResult{Text: fmt.Sprint("paid ", this)}
+	}
+	exec(`CREATE TABLE fault_parent (id INTEGER PRIMARY KEY)`,
+		`CREATE TABLE fault (id INTEGER REFERENCES fault_parent(id) DEFERRABLE INITIALLY DEFERRED)`)
+	b := newBench(t, dbo, &models{chat: func(_ context.Context, req core.ModelRequest, _ func(core.Delta)) (core.ModelResponse, error) {
+		switch len(req.Messages) { // with the system prompt
+		case 2:
+			return calls(call("look", `{"n":1}`)), nil
+		case 4:
+			return calls(call("look", `{"n":2}`), call("look", `{"n":3}`), call("look", `{"n":4}`)), nil
+		}
+		return answer(fmt.Sprintf("done after %d messages", len(req.Messages)-1)), nil
+	}})
+	blocked, dead := make(chan struct{}), make(chan struct{})
+	defer close(dead)
+	var once sync.Once
+	b.tools.do = func(_ context.Context, inv core.ToolInvocation) core.ToolResult {
+		switch string(inv.Arguments) {
+		case `{"n":1}`: // every commit of its result fails for a moment, at the very end, where a full disk strikes too
+			exec(`CREATE TRIGGER fail AFTER INSERT ON messages BEGIN INSERT INTO fault VALUES (1); END`)
+			time.AfterFunc(300*time.Millisecond, func() { exec(`DROP TRIGGER fail`) })
+		case `{"n":2}`, `{"n":3}`:
+			once.Do(func() { close(blocked) })
+		case `{"n":4}`: // the process dies while this call is being made, after the other two were recorded
+			first := b.tools.made("look") <= 4
+			if first {
+				<-dead
+			}
+		}
+		return core.ToolResult{Text: "saw " + string(inv.Arguments)}
 	}
 	o, _ := b.open()
 	id := b.start(o, "a", "go").ID
 	<-blocked
+	b.until(o, id, "two of three recorded", func(core.Run) bool {
+		steps, _ := o.Steps(t.Context(), id)
+		return len(steps) == 6 && steps[3].Status == core.StepSucceeded && steps[4].Status == core.StepSucceeded
+	})
 	o2, _ := b.open()
-	b.waiting(o2, id)
-	b.decide(o2, b.approval(o2, id).ID, core.Verdict{Decision: core.DecideDone, Result: "paid by hand"})
 	r := b.ended(o2, id)
-	wantOutput(t, r, "done after 13 messages")
+	wantOutput(t, r, "done after 7 messages")
 	messages, err := o2.Messages(t.Context(), id)
-	if err != nil || len(messages) != 14 {
+	if err != nil || len(messages) != 8 {
 		t.Fatalf("%d messages (%v)", len(messages), err)
 	}
 	for i, m := range messages {
@@ -99,8 +85,17 @@ func TestACommitThatFailedAndThenACrashLoseAndRepeatNothing(t *testing.T) {
 			t.Errorf("message %d has index %d", i, m.Index)
 		}
 	}
-	if made := b.tools.made("pay"); made != 6 {
-		t.Errorf("paid %d times, want 6", made)
+	steps, err := o2.Steps(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range steps {
+		if st.Status != core.StepSucceeded {
+			t.Errorf("step %s", describe(st))
+		}
+	}
+	if made := b.tools.made("look"); made != 5 { // four, and the one that the crash cut again
+		t.Errorf("looked %d times, want 5", made)
 	}
 }
 
@@ -237,4 +232,65 @@ func (b *bench) noteCancel(run, actor string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.Runs().RequestCancel(b.t.Context(), db.Querier(), run, actor)
+}
+
+// However often a run is cancelled and resumed, a call whose outcome is unknown is not repeated unless a person says so.
+func TestAnUnknownOutcomeIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
+		b := newBench(t, db, scripted(call("pay", `{}`)))
+		entered := make(chan struct{}, 1)
+		b.tools.do = func(ctx context.Context, _ core.ToolInvocation) core.ToolResult {
+			entered <- struct{}{}
+			<-ctx.Done()
+			return core.ToolResult{Text: "cut", IsError: true}
+		}
+		o, _ := b.open()
+		id := b.start(o, "a", "go").ID
+		<-entered
+		for round := range 3 {
+			if _, err := o.Cancel(t.Context(), id, "user:ann"); err != nil {
+				t.Fatal(err)
+			}
+			b.ended(o, id)
+			if _, err := o.Resume(t.Context(), id, "user:ann"); err != nil {
+				t.Fatal(err)
+			}
+			b.waiting(o, id)
+			if a := b.approval(o, id); a.Reason != core.ReasonInterrupted {
+				t.Errorf("round %d: reason %s", round, a.Reason)
+			}
+		}
+		b.decide(o, b.approval(o, id).ID, core.Verdict{Decision: core.DecideDeny})
+		b.ended(o, id)
+		if n := b.tools.made("pay"); n != 1 {
+			t.Errorf("paid %d times", n)
+		}
+	})
+}
+
+func TestOddTextFromModelsAndToolsIsStoredEverywhere(t *testing.T) {
+	t.Parallel()
+	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
+		b := newBench(t, db, &models{chat: func(_ context.Context, req core.ModelRequest, _ func(core.Delta)) (core.ModelResponse, error) {
+			if last(req).Role == core.RoleUser {
+				c := call("look", `{}`)
+				c.ID = "id\x00"
+				r := calls(c)
+				r.Message.Text = "nul \x00 and \xff"
+				r.Usage.InputTokens = 1<<63 - 1
+				return r, nil
+			}
+			return answer(last(req).Text), nil
+		}})
+		b.tools.do = func(context.Context, core.ToolInvocation) core.ToolResult { return core.ToolResult{Text: "a\x00b\xff"} }
+		o, _ := b.open()
+		r := b.ended(o, b.start(o, "a", "go\x00").ID)
+		if r.Status == core.RunSucceeded && r.Output != "a\uFFFDb\uFFFD" || r.Usage.Tokens() < 0 {
+			t.Errorf("got %s %q, %d tokens (%+v)", r.Status, r.Output, r.Usage.Tokens(), r.Error)
+		}
+		if r.Status != core.RunFailed || r.Error.Code != core.CodeLimit { // the tokens that it claims are beyond the limit
+			t.Errorf("got %s %+v", r.Status, r.Error)
+		}
+	})
 }

@@ -45,6 +45,10 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		st.Attempts = append(st.Attempts[:earlier], core.Attempt{StartedAt: *st.StartedAt, FinishedAt: &now, Error: core.MessageOf(err)})
 	}
 	st.Attempts = st.Attempts[max(0, len(st.Attempts)-keptAttempts):]
+	for i := range st.Attempts {
+		st.Attempts[i].Error = core.CleanText(st.Attempts[i].Error)
+	}
+	resp.Usage = plausible(resp.Usage)
 	if code := core.CodeOf(err); code == core.CodeUnavailable || code == core.CodeTimeout || code == core.CodeRateLimited {
 		return s.awaitModel(st, started, err)
 	}
@@ -59,9 +63,9 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 	ended := false
 	err = s.checkpoint("model "+st.Name, func(c *change) {
 		m := resp.Message
-		m.Index, m.Role, m.CreatedAt = r.Messages, core.RoleAssistant, now
+		m.Index, m.Role, m.CreatedAt, m.Text = r.Messages, core.RoleAssistant, now, core.CleanText(m.Text)
 		nameCalls(&m, st.Index)
-		st.Status, st.Usage = core.StepSucceeded, resp.Usage
+		st.Status, st.Usage, st.Error = core.StepSucceeded, resp.Usage, remark(resp)
 		st.OutputRef = messageRef(m.Index)
 		r.Usage = r.Usage.Add(resp.Usage)
 		if r.OutageSince != nil {
@@ -83,6 +87,24 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		s.o.nudge() // a parent may have been queued
 	}
 	return ended, err
+}
+
+// remark is what a person should know of an answer that came, but not as it should.
+func remark(resp core.ModelResponse) string {
+	switch {
+	case resp.Finish == core.FinishLength:
+		return "the answer was cut off: the limit of output tokens was reached"
+	case resp.Message.Text == "" && len(resp.Message.ToolCalls) == 0:
+		return "the model gave an empty answer"
+	}
+	return ""
+}
+
+// plausible bounds what a server says it used: a wrong number must not make the sums overflow.
+func plausible(u core.Usage) core.Usage {
+	const most = 1 << 40
+	u.InputTokens, u.OutputTokens, u.CostMicroUSD = min(max(u.InputTokens, 0), most), min(max(u.OutputTokens, 0), most), min(max(u.CostMicroUSD, 0), most)
+	return u
 }
 
 func stepStatus(err error) core.StepStatus {
@@ -192,7 +214,8 @@ func nameCalls(m *core.Message, step int) {
 	seen := map[string]bool{}
 	for i := range m.ToolCalls {
 		c := &m.ToolCalls[i]
-		if c.ID == "" || seen[c.ID] {
+		c.Name = core.CleanText(c.Name)
+		if c.ID == "" || seen[c.ID] || c.ID != core.CleanText(c.ID) {
 			c.ID = fmt.Sprintf("call_%d_%d", step, i)
 		}
 		seen[c.ID] = true

@@ -85,8 +85,12 @@ func New(ctx context.Context, d Deps, cfg Config) (*Orchestrator, error) {
 	o.draining, o.drain = context.WithCancel(base)
 	o.ends, o.cut = context.WithCancel(base)
 	var err error
-	o.engine, err = newEngine(base, d.Handles, cfg.Executor, cfg.MaxRecoveries, d.Log, o.execute)
-	return o, err
+	if o.engine, err = newEngine(base, d.Handles, cfg.Executor, cfg.MaxRecoveries, d.Log, o.execute); err != nil {
+		o.drain()
+		o.cut()
+		return nil, err
+	}
+	return o, nil
 }
 
 // Launch resumes what a crash interrupted and begins to execute queued runs.

@@ -25,6 +25,10 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 	if len(in.Input) > maxInput {
 		return run, false, core.Errorf(core.CodeTooLarge, "the task has %d bytes, at most %d are allowed; attach long input as a file", len(in.Input), maxInput)
 	}
+	in.Input = core.CleanText(in.Input)
+	for i := range in.History {
+		in.History[i].Text = core.CleanText(in.History[i].Text)
+	}
 	hash, err := requestHash(in)
 	if err != nil {
 		return run, false, err
@@ -131,6 +135,7 @@ func (o *Orchestrator) Message(ctx context.Context, id, text, actor string) (cor
 	if len(text) > maxInput {
 		return core.Run{}, core.Errorf(core.CodeTooLarge, "the message has %d bytes, at most %d are allowed", len(text), maxInput)
 	}
+	text = core.CleanText(text)
 	r, err := o.Journal.Get(ctx, o.Database.Querier(), id)
 	if err != nil {
 		return core.Run{}, err

@@ -117,6 +117,8 @@ func (s *segment) judge(call agents.Call, st core.Step, approvals map[int]core.A
 		}
 	}
 	switch {
+	case st.Name == AskUser && question(args) == "":
+		return refuse(`the argument "question" is missing or empty: say in it what you want to know`)
 	case st.Name == AskUser:
 		w := s.askPerson(st, args, core.ReasonQuestion)
 		return nil, &w, nil
@@ -246,14 +248,14 @@ func (s *segment) record(st core.Step, res core.ToolResult, usage core.Usage, st
 	now := s.o.Now()
 	st.FinishedAt, st.Status, st.Usage = &now, core.StepSucceeded, usage
 	if res.IsError {
-		st.Status, st.Error = core.StepFailed, firstLine(res.Text)
+		st.Status, st.Error = core.StepFailed, core.CleanText(firstLine(res.Text))
 	}
 	if n := len(st.Attempts); n > 0 {
 		st.Attempts[n-1].FinishedAt, st.Attempts[n-1].Error = &now, st.Error
 	}
 	s.o.Observer.StepEnded(st.Kind, st.Name, st.Status, now.Sub(*st.StartedAt), usage)
 	return s.checkpoint(string(st.Kind)+" "+st.Name, func(c *change) {
-		m := core.Message{Index: s.state.Run.Messages, Role: core.RoleTool, Text: res.Text, IsError: res.IsError, ToolCallID: st.CallID, CreatedAt: now}
+		m := core.Message{Index: s.state.Run.Messages, Role: core.RoleTool, Text: core.CleanText(res.Text), IsError: res.IsError, ToolCallID: st.CallID, CreatedAt: now}
 		st.OutputRef = messageRef(m.Index)
 		s.state.Run.Usage = s.state.Run.Usage.Add(usage)
 		s.addMessage(c, m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -158,19 +159,24 @@ func (s *segment) askPerson(st core.Step, arguments json.RawMessage, reason core
 func describe(w wait, a core.Approval) wait {
 	switch a.Reason {
 	case core.ReasonQuestion:
-		var q struct {
-			Question string `json:"question"`
-		}
-		if json.Unmarshal(a.Arguments, &q) != nil || q.Question == "" {
-			q.Question = string(a.Arguments)
-		}
-		w.reason, w.detail = core.WaitQuestion, q.Question
+		w.reason, w.detail = core.WaitQuestion, question(a.Arguments)
 	case core.ReasonInterrupted:
 		w.reason, w.detail = core.WaitApproval, fmt.Sprintf("%s was interrupted while it was being called; it may have had its effect", a.Tool)
 	default:
 		w.reason, w.detail = core.WaitApproval, fmt.Sprintf("%s needs approval", a.Tool)
 	}
 	return w
+}
+
+// question is what an agent wants to know of the user.
+func question(arguments json.RawMessage) string {
+	var q struct {
+		Question string `json:"question"`
+	}
+	if json.Unmarshal(arguments, &q) != nil {
+		return ""
+	}
+	return strings.TrimSpace(core.CleanText(q.Question))
 }
 
 // delegate makes the sub-run for a call of another agent, one of so many new ones; refusal is set when it may not.

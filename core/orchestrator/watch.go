@@ -104,11 +104,16 @@ func (o *Orchestrator) Events(ctx context.Context, run string, after int64) iter
 				err    error
 			)
 			look = look || view.Stores != seen
-			if look {
-				seen = view.Stores
+			for look {
 				if stored, err = o.eventsAfter(ctx, run, after); err != nil {
 					yield(core.Event{}, err)
 					return
+				}
+				// What is live must be what it was around the reading: an event that was stored in between would be in neither.
+				before := view.Stores
+				view = o.hub.Watch(run, after)
+				if seen = view.Stores; seen == before {
+					break
 				}
 			}
 			for _, e := range merge(stored, view.Live) {

@@ -129,14 +129,14 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		MaxRecoveries: cfg.Runs.MaxRecoveries, ApprovalExpiry: cfg.Runs.ApprovalExpiry, OutagePatience: cfg.Runs.OutagePatience,
 	})
 	if err != nil {
-		return nil, err
+		return nil, a.db.Explain(err, "start the durable engine")
 	}
 	if err := a.serve(ctx, life, auditLog, registry); err != nil {
 		return nil, err
 	}
 	if !o.Idle {
 		if err := a.runs.Launch(ctx); err != nil {
-			return nil, err
+			return nil, a.db.Explain(err, "start the durable engine")
 		}
 	}
 	a.goDo(func() { a.keepStatistics(life) })

@@ -6,8 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"strings"
-
-	"github.com/sutazai/sutazai/core"
 )
 
 // ToolMode says how a model is told of tools.
@@ -34,18 +32,25 @@ type Capable interface {
 // NewCallID makes an id for a tool call of a model or server that gives none.
 func NewCallID() string { return "call_" + strings.ToLower(rand.Text()[:16]) }
 
-// Arguments checks a call's arguments: a JSON object, or nothing, which is the empty object. Models sometimes write
-// what is neither; that is an error worth another try.
-func Arguments(tool string, raw []byte) (json.RawMessage, error) {
+// Arguments reads a call's arguments: a JSON object, or nothing, which is the empty object. Models sometimes write what is
+// neither; that is passed on as {"not_a_json_object": "…"}, so that the tool's own check tells the model what is wrong.
+func Arguments(raw []byte) json.RawMessage {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
-		return json.RawMessage("{}"), nil
+		return json.RawMessage("{}")
 	}
 	if raw[0] != '{' || !json.Valid(raw) {
-		return nil, Retryable(core.Errorf(core.CodeInvalid, "the model asked for the tool %q with arguments that are not a JSON object", clip(tool, 100)))
+		text, err := json.Marshal(map[string]string{"not_a_json_object": clip(string(raw), maxOddArguments)})
+		if err != nil {
+			return json.RawMessage("{}") // cannot be: every string has a JSON form
+		}
+		return text
 	}
-	return json.RawMessage(raw), nil
+	return json.RawMessage(raw)
 }
+
+// maxOddArguments bounds what is kept of arguments that are not a JSON object.
+const maxOddArguments = 2000
 
 // SmallParameters is the number of weights below which a model counts as small: measured, models of that size follow
 // examples but not instructions.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/jackc/pgerrcode"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,6 +23,21 @@ func explain(err error, doing string) error {
 		return err
 	}
 	return core.Wrap(core.CodeInternal, err, "cannot %s", doing)
+}
+
+// Explain says what a user can do about an error of somebody who uses the shared handle, and who may have kept only its
+// text.
+func (d *DB) Explain(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	switch text := err.Error(); {
+	case strings.Contains(text, "malformed"), strings.Contains(text, "not a database"):
+		return damaged("file", err)
+	case strings.Contains(text, "disk is full"), strings.Contains(text, "disk I/O error"):
+		return noSpace(err, doing)
+	}
+	return explain(err, doing)
 }
 
 // Transient says that an error will go away by itself or with an operator's help: what failed is worth trying again.
@@ -45,6 +61,10 @@ func (d *DB) Transient(err error) bool {
 	return network || refused || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn)
 }
 
+func noSpace(err error, doing string) error {
+	return core.Wrap(core.CodeStorageFull, err, "cannot %s: no space is left, or the disk fails; free some space and it goes on", doing)
+}
+
 // known explains the errors about which a user can do something, and leaves the others as they are.
 func known(err error, doing string) error {
 	if err == nil {
@@ -53,15 +73,12 @@ func known(err error, doing string) error {
 	if _, ok := errors.AsType[*core.Error](err); ok {
 		return err
 	}
-	full := func() error {
-		return core.Wrap(core.CodeStorageFull, err, "cannot %s: no space is left, or the disk fails; free some space and it goes on", doing)
-	}
 	if se, ok := errors.AsType[*sqlite.Error](err); ok {
 		switch se.Code() & 0xff {
 		case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
 			return damaged("file", err)
 		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
-			return full()
+			return noSpace(err, doing)
 		case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 			return core.Wrap(core.CodeInvalid, err, "cannot %s: the database's file or folder cannot be written; check its permissions", doing)
 		}
@@ -70,9 +87,11 @@ func known(err error, doing string) error {
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
 		case pe.Code == pgerrcode.DiskFull:
-			return full()
+			return noSpace(err, doing)
 		case pgerrcode.IsOperatorIntervention(pe.Code), pgerrcode.IsConnectionException(pe.Code):
 			return core.Wrap(core.CodeUnavailable, err, "cannot %s: the database is going down or starting; try again", doing)
+		case pgerrcode.IsDataException(pe.Code):
+			return core.Wrap(core.CodeInvalid, err, "cannot %s: a text holds characters that the database does not take", doing)
 		}
 		return err
 	}

@@ -161,10 +161,7 @@ func (p *Provider) understand(req core.ModelRequest, resp core.ModelResponse, re
 		if !slices.ContainsFunc(req.Tools, func(t core.ToolSpec) bool { return t.Name == c.Name }) {
 			return resp, aimodels.Retryable(core.Errorf(core.CodeInvalid, "the model asked for a tool that it does not have"))
 		}
-		args, err := aimodels.Arguments(c.Name, c.Arguments)
-		if err != nil {
-			return resp, err
-		}
+		args := aimodels.Arguments(c.Arguments)
 		resp.Message.ToolCalls = append(resp.Message.ToolCalls, core.ToolCall{ID: aimodels.NewCallID(), Name: c.Name, Arguments: args})
 	}
 	resp.Finish = core.FinishTools

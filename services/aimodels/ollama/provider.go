@@ -253,10 +253,7 @@ func (a *answer) response() (core.ModelResponse, error) {
 		resp.Finish = core.FinishLength
 	}
 	for _, c := range a.calls {
-		args, err := aimodels.Arguments(c.Function.Name, c.Function.Arguments)
-		if err != nil {
-			return core.ModelResponse{}, err
-		}
+		args := aimodels.Arguments(c.Function.Arguments)
 		resp.Message.ToolCalls = append(resp.Message.ToolCalls, core.ToolCall{ID: aimodels.NewCallID(), Name: c.Function.Name, Arguments: args})
 		resp.Finish = core.FinishTools
 	}

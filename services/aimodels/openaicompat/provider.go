@@ -222,10 +222,7 @@ func (a *answer) response() (core.ModelResponse, error) {
 	m := core.Message{Role: core.RoleAssistant, Text: a.text.String()}
 	seen := map[string]bool{}
 	for _, c := range a.calls {
-		args, err := aimodels.Arguments(c.Function.Name, []byte(c.Function.Arguments))
-		if err != nil {
-			return core.ModelResponse{}, err
-		}
+		args := aimodels.Arguments([]byte(c.Function.Arguments))
 		if c.ID == "" || seen[c.ID] {
 			c.ID = aimodels.NewCallID()
 		}

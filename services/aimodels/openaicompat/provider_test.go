@@ -79,7 +79,7 @@ func TestServersInTheWild(t *testing.T) {
 		},
 		{name: "an error in mid stream", body: `data: {"choices":[{"delta":{"content":"Hi"}}]}` + "\n\n" + `data: {"error":{"code":503,"message":"loading"}}` + "\n\n", code: core.CodeUnavailable},
 		{name: "a full context in mid stream", body: `data: {"error":{"code":400,"type":"exceed_context_size_error","message":"too long"}}` + "\n\n", code: core.CodeContextFull},
-		{name: "arguments that are not JSON", body: `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"x","arguments":"{\"k\":"}}]},"finish_reason":"tool_calls"}]}` + "\n\n", code: core.CodeInvalid},
+		{name: "arguments that are not JSON", body: `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"x","arguments":"{\"k\":"}}]},"finish_reason":"tool_calls"}]}` + "\n\n", calls: `x{"not_a_json_object":"{\"k\":"}`, finish: core.FinishTools},
 		{name: "a refusal", body: `data: {"choices":[{"delta":{"refusal":"No."},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", code: core.CodeRefused},
 		{name: "a content filter", body: `data: {"choices":[{"delta":{},"finish_reason":"content_filter"}]}` + "\n\ndata: [DONE]\n\n", code: core.CodeRefused},
 		{name: "a page instead of an answer", contentType: "text/html", body: "<html>login</html>", code: core.CodeUnavailable},
