@@ -225,6 +225,7 @@ func (l *lockedBuffer) String() string {
 }
 
 type options struct {
+	limitClock func() time.Time // of the rate limits; nil = the real one
 	config  backend.Config
 	rates   ratelimit.Rates
 	noAuth  bool
@@ -275,7 +276,7 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 	}
 	h, err := backend.New(backend.Deps{
 		Runs: b.ports, RunCounts: b.ports, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth,
-		Audit: audit.New(b.audit, log, nil), Limits: ratelimit.NewLimits(o.rates, nil), Metrics: b.metrics,
+		Audit: audit.New(b.audit, log, nil), Limits: ratelimit.NewLimits(o.rates, o.limitClock), Metrics: b.metrics,
 		Console: o.console, Logger: log,
 		Routes: openai.Routes(openai.Deps{Runs: b.ports, Agents: b.ports, Models: b.ports, Logger: log,
 			PublicURL: func() string { return "http://localhost:8080" }}),

@@ -111,6 +111,7 @@ func TestGuessingPasswordsIsSlow(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *options) {
 		o.rates = ratelimit.Rates{Login: ratelimit.Rate{PerSecond: 0.01, Burst: 2}, User: ratelimit.Rate{PerSecond: 0.01, Burst: 3}}
+		o.limitClock = func() time.Time { return time.Unix(1_700_000_000, 0) }
 	}, func(o *options) { o.config.TrustedProxies = prefixes("127.0.0.1/32") })
 	try := func(addr, user string) scenario {
 		return scenario{name: addr + " " + user, method: "POST", url: "/api/v1/session", headers: map[string]string{"X-Forwarded-For": addr},

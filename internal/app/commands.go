@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/sutazai/sutazai/config"
@@ -16,17 +18,29 @@ import (
 // folder together with the shipped agents. It starts nothing.
 func ValidateAgents(cfg *config.Config, paths []string) (problems []string, read int, err error) {
 	log := slog.New(slog.DiscardHandler)
-	tools, outside, err := newTools(cfg, log)
+	specs, err := toolSpecs(cfg, log)
 	if err != nil {
 		return nil, 0, err
 	}
-	outside.Close()
-	specs := tools.Specs()
-	if err := tools.Close(); err != nil {
-		return nil, 0, core.Wrap(core.CodeInternal, err, "cannot close the workspaces")
-	}
 	check := func(model string) error { return checkModel(cfg, model) }
 	return newAgentFolder(cfg.Agents.Dir, specs, check, log).validate(paths)
+}
+
+// toolSpecs lists the tools without leaving a trace in the data folder.
+func toolSpecs(cfg *config.Config, log *slog.Logger) (_ []core.ToolSpec, err error) {
+	dir, err := os.MkdirTemp("", "sutazai-")
+	if err != nil {
+		return nil, core.Wrap(core.CodeInvalid, err, "cannot make a temporary folder; check TMPDIR")
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	elsewhere := *cfg
+	elsewhere.Server.DataDir = dir
+	tools, outside, err := newTools(&elsewhere, log)
+	if err != nil {
+		return nil, err
+	}
+	outside.Close()
+	return tools.Specs(), tools.Close()
 }
 
 // PullModel downloads a model and returns where it lies. A name that is no file is one of Ollama's, and is left to an

@@ -81,7 +81,7 @@ func python(t *testing.T) string {
 	}
 	if err := install(t, ".", nil, "python3", "-m", "venv", "--clear", ".venv"); err != nil {
 		// Debian keeps the module in a package of its own.
-		if err := install(t, repository(t), nil, "scripts/maintenance/need.sh", "pyvenv", "python3-venv"); err != nil {
+		if err := install(t, repository(t), nil, "scripts/maintenance/need.sh", "python3 -c 'import ensurepip'", "python3-venv"); err != nil {
 			t.Fatalf("install python3-venv: %v", err)
 		}
 		if err := install(t, ".", nil, "python3", "-m", "venv", "--clear", ".venv"); err != nil {
