@@ -226,10 +226,10 @@ func (l *lockedBuffer) String() string {
 
 type options struct {
 	limitClock func() time.Time // of the rate limits; nil = the real one
-	config  backend.Config
-	rates   ratelimit.Rates
-	noAuth  bool
-	console http.Handler
+	config     backend.Config
+	rates      ratelimit.Rates
+	noAuth     bool
+	console    http.Handler
 }
 
 func setup(t *testing.T, change ...func(*options)) *testBundle {
