@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/services/aimodels"
@@ -19,6 +20,7 @@ type backend struct {
 	model    string // its default model, as the server calls it; for an Ollama that we start "" until it was asked
 	provider aimodels.Provider
 	server   *aimodels.HTTPClient // llama.cpp's own paths; nil for Ollama
+	suspect  atomic.Bool          // the last call broke: it may be gone without its supervisor knowing yet
 }
 
 func (b *backend) close() {

@@ -22,7 +22,9 @@ func (r *Runtime) Chat(ctx context.Context, req core.ModelRequest, onDelta func(
 	if req.Model, err = b.name(ctx, r.cfg, req.Model); err != nil {
 		return core.ModelResponse{}, err
 	}
-	return b.provider.Chat(ctx, req, onDelta)
+	resp, err := b.provider.Chat(ctx, req, onDelta)
+	b.suspect.Store(core.CodeOf(err) == core.CodeUnavailable)
+	return resp, err
 }
 
 // Models lists the server's models: "default", and each by its own name. A server that is starting is not waited for.

@@ -136,8 +136,11 @@ func (d *download) run(ctx context.Context) error {
 			failed, wait, best = 0, d.opt.Wait, d.size
 		}
 		if failed++; failed >= d.opt.Tries {
-			return core.Wrap(core.CodeUnavailable, temporary, "the download from %s broke %d times (%s); what is there is kept, the same command goes on from it",
-				d.src.url.Host, failed, temporary.text)
+			kept := ""
+			if d.size > 0 {
+				kept = "; what is there is kept, the same command goes on from it"
+			}
+			return core.Wrap(core.CodeUnavailable, temporary, "the download from %s failed %d times in a row (%s)%s", d.src.url.Host, failed, temporary.text, kept)
 		}
 		timer := time.NewTimer(wait)
 		select {

@@ -220,8 +220,13 @@ func (r *Runtime) ready(ctx context.Context) (*backend, error) {
 			if err := s.process.WaitReady(wait); err != nil {
 				return nil, r.explain(ctx, wait, err)
 			}
-			if b := r.snapshot().backend; b != nil && b.provider != nil {
+			b := r.snapshot().backend
+			if b != nil && b.provider != nil && (!b.suspect.Load() || answers(wait, b)) {
 				return b, nil
+			}
+			pause(wait, soon) // it is gone, which its supervisor is about to notice
+			if wait.Err() == nil {
+				continue
 			}
 		case missing:
 			if s.checked.After(began) || time.Since(s.checked) < r.cfg.Again || r.cfg.Runtime == Off {
@@ -236,6 +241,24 @@ func (r *Runtime) ready(ctx context.Context) (*backend, error) {
 			return nil, r.explain(ctx, wait, wait.Err())
 		case <-changed:
 		}
+	}
+}
+
+// soon is the time between two looks at a server whose end is about to be noticed.
+const soon = 50 * time.Millisecond
+
+func answers(ctx context.Context, b *backend) bool {
+	ctx, cancel := probe(ctx)
+	defer cancel()
+	return b.check(ctx) == nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
