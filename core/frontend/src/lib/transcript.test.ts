@@ -59,7 +59,9 @@ describe("arguments for people", () => {
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), fc.constant(undefined)), (value) => {
         expect(typeof pretty(value)).toBe("string");
-        expect(summary(value).length).toBeLessThanOrEqual(typeof value === "string" ? Math.max(160, value.length) : 160);
+        expect(summary(value).length).toBeLessThanOrEqual(
+          typeof value === "string" ? Math.max(160, value.length) : 160,
+        );
         expect(typeof question(value)).toBe("string");
         expect(Array.isArray(choices(value))).toBe(true);
       }),
