@@ -23,7 +23,7 @@ func brokenSettings() []broken {
 	return []broken{
 		{
 			name: "an unknown key with a near one", file: "server:\n  lisen: 127.0.0.1:1\n",
-			want: []string{`sutazai.yaml:2: server.lisen: unknown key; expected one of listen, data_dir, auth, public_url, allowed_hosts, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit (did you mean "listen"?)`},
+			want: []string{`sutazai.yaml:2: server.lisen: unknown key; expected one of listen, data_dir, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit (did you mean "listen"?)`},
 		},
 		{
 			name: "an unknown section", file: "\n\nsrever: {}\n",
@@ -95,7 +95,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a value where a section is expected", file: "server: 127.0.0.1:8080\n",
-			want: []string{`sutazai.yaml:1: server: is a text; expected a mapping with some of listen, data_dir, auth, public_url, allowed_hosts, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`},
+			want: []string{`sutazai.yaml:1: server: is a text; expected a mapping with some of listen, data_dir, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`},
 		},
 		{
 			name: "a list where a map is expected", file: "models:\n  providers:\n    - {kind: ollama}\n",
@@ -148,6 +148,20 @@ func brokenSettings() []broken {
 		{
 			name: "a list with a wrong item", file: "server:\n  allowed_hosts:\n    - a.example.com\n    - https://b.example.com/\n",
 			want: []string{`sutazai.yaml:4: server.allowed_hosts[1]: "https://b.example.com/" is not a host name; expected a name such as agents.example.com, without scheme, port or path`},
+		},
+		{
+			name: "a proxy with a port", file: "server: {trusted_proxies: [10.0.0.5, \"10.0.0.5:80\"]}\n", loose: true,
+			want: []string{`sutazai.yaml:1: server.trusted_proxies[1]: "10.0.0.5:80" is not an address or network; expected one such as 10.0.0.5, 10.0.0.0/8 or fd00::/8`},
+		},
+		{
+			name: "a proxy by name and networks that do not exist", loose: true, set: []string{"server.trusted_proxies=[proxy, 10.0.0.0/33, 10.0.0, \"::ffff:10.0.0.0/104\"]"},
+			want: []string{
+				`4 settings are wrong:`,
+				`  --set: server.trusted_proxies[0]: "proxy" is not an address or network; expected one such as 10.0.0.5, 10.0.0.0/8 or fd00::/8`,
+				`  --set: server.trusted_proxies[1]: "10.0.0.0/33" is not an address or network; expected one such as 10.0.0.5, 10.0.0.0/8 or fd00::/8`,
+				`  --set: server.trusted_proxies[2]: "10.0.0" is not an address or network; expected one such as 10.0.0.5, 10.0.0.0/8 or fd00::/8`,
+				`  --set: server.trusted_proxies[3]: "::ffff:10.0.0.0/104" is not an address or network; expected one such as 10.0.0.5, 10.0.0.0/8 or fd00::/8`,
+			},
 		},
 		{
 			name: "an address without a port", file: "server: {listen: localhost}\n",
@@ -270,7 +284,7 @@ func brokenSettings() []broken {
 			want: []string{
 				`4 settings are wrong:`,
 				`  sutazai.yaml:2: server.auth: is "off"; expected one of required, none`,
-				`  sutazai.yaml:3: server.port: unknown key; expected one of listen, data_dir, auth, public_url, allowed_hosts, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`,
+				`  sutazai.yaml:3: server.port: unknown key; expected one of listen, data_dir, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`,
 				`  env SUTAZAI_NOPE: unknown variable; expected the name of a setting, such as SUTAZAI_SERVER_LISTEN for server.listen`,
 				`  --set: log.level: is "x"; expected one of debug, info, warn, error`,
 			},

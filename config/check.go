@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -99,6 +100,8 @@ func (c *Config) Check() []Warning {
 			warn(l, "agents may reach this machine and the private network; a text that they read can make them do it")
 		case l.key == "server.public_url" && strings.HasPrefix(c.Server.PublicURL, "http://") && !loopbackURL(c.Server.PublicURL):
 			warn(l, "keys and sessions travel unencrypted; use an https address")
+		case l.key == "server.trusted_proxies" && slices.ContainsFunc(c.Server.Proxies(), func(p netip.Prefix) bool { return p.Bits() == 0 }):
+			warn(l, "every client may invent the address under which it is limited and audited; name only your proxies")
 		case strings.HasPrefix(l.key, "models.providers.") && strings.HasSuffix(l.key, ".base_url"):
 			name := strings.TrimSuffix(strings.TrimPrefix(l.key, "models.providers."), ".base_url")
 			if c.Models.Providers[name].APIKey.IsSet() && strings.HasPrefix(l.node.text, "http://") && !loopbackURL(l.node.text) {

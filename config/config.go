@@ -5,6 +5,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/sutazai/sutazai/core"
@@ -36,11 +37,23 @@ type Server struct {
 	Auth           string        `yaml:"auth" enum:"required,none"`
 	PublicURL      string        `yaml:"public_url" format:"url"`
 	AllowedHosts   []string      `yaml:"allowed_hosts" format:"host"`
+	TrustedProxies []string      `yaml:"trusted_proxies" format:"network"`
 	MaxBody        int64         `yaml:"max_body" as:"size" min:"1KB" max:"1GB"`
 	RequestTimeout time.Duration `yaml:"request_timeout" min:"1s" max:"1h"`
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace" min:"0s" max:"1h"`
 	SessionTTL     time.Duration `yaml:"session_ttl" min:"1m" max:"8760h"`
 	RateLimit      RateLimit     `yaml:"rate_limit" reload:"true"`
+}
+
+// Proxies returns the networks of TrustedProxies; an address is a network of one.
+func (s Server) Proxies() []netip.Prefix {
+	list := make([]netip.Prefix, 0, len(s.TrustedProxies))
+	for _, text := range s.TrustedProxies {
+		if p, err := parseNetwork(text); err == nil { // Load has let nothing else pass
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // RateLimit bounds requests a minute.

@@ -32,6 +32,8 @@ func formatPattern(format string) string {
 		return hostPattern
 	case "host pattern":
 		return wildcardPattern
+	case "network":
+		return `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`
 	case "target":
 		return `^[a-z0-9][a-z0-9_-]*/.+$`
 	case "database":
@@ -55,6 +57,10 @@ func checkFormat(format, text string) string {
 		if !wildcardForm.MatchString(text) {
 			return fmt.Sprintf("%q is not a host name; expected a name such as example.com or *.example.com, without scheme, port or path", brief(text))
 		}
+	case "network":
+		if _, err := parseNetwork(text); err != nil {
+			return fmt.Sprintf("%q is not an address or network; expected one such as 10.0.0.5, 10.0.0.0/8 or fd00::/8", brief(text))
+		}
 	case "target":
 		if provider, model, ok := strings.Cut(text, "/"); !ok || provider == "" || model == "" {
 			return fmt.Sprintf("is %q; expected provider/model, such as local/default", brief(text))
@@ -63,6 +69,23 @@ func checkFormat(format, text string) string {
 		return checkDatabase(text)
 	}
 	return ""
+}
+
+// parseNetwork reads an address, which is a network of one, or a network such as 10.0.0.0/8.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if strings.Contains(text, "/") {
+		p, err := netip.ParsePrefix(text)
+		if err == nil && p.Addr().Is4In6() { // it would match nothing: addresses are compared in their IPv4 form
+			err = fmt.Errorf("%s is an IPv4 network in IPv6 form", text)
+		}
+		return p.Masked(), err
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	a = a.Unmap().WithZone("")
+	return netip.PrefixFrom(a, a.BitLen()), nil
 }
 
 func checkListen(text string) string {

@@ -201,6 +201,19 @@ func TestFoldersBecomeAbsolute(t *testing.T) {
 	}
 }
 
+func TestTrustingEveryProxyIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		proxies string
+		warned  bool
+	}{{"[10.0.0.5, 10.0.0.0/8]", false}, {"[0.0.0.0/0]", true}, {"[10.0.0.5, \"::/0\"]", true}} {
+		warnings := load(t, Options{Set: []string{"server.trusted_proxies=" + c.proxies}}).Check()
+		if warned := len(warnings) == 1 && warnings[0].Key == "server.trusted_proxies"; warned != c.warned {
+			t.Errorf("%s: %v", c.proxies, warnings)
+		}
+	}
+}
+
 func TestDiffTellsWhatARunningServerCanTakeOver(t *testing.T) {
 	t.Parallel()
 	before := load(t, Options{Set: []string{"models.providers.x={kind: ollama}", "database.url=env:A"}})

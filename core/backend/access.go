@@ -38,6 +38,7 @@ func accessTable(c Config) map[string]access {
 		"GET /api/v1/services":            {any: read},
 		"GET /api/v1/models":              {any: read},
 		"GET /api/v1/overview":            {any: read},
+		"GET /api/v1/usage":               {any: read},
 		"GET /api/v1/keys":                {any: admin},
 		"POST /api/v1/keys":               {any: admin},
 		"GET /api/v1/keys/{id}":           {any: admin},

@@ -24,7 +24,9 @@ type decideInput struct {
 
 func (s *server) approvalRoutes() {
 	const tag = "Approvals"
-	register(s, operation(get, "/approvals", "list-approvals", tag, "List what waits, or waited, for a person"), func(ctx context.Context, in *listApprovalsInput) (*output[page[core.Approval]], error) {
+	op := operation(get, "/approvals", "list-approvals", tag, "List what waits, or waited, for a person")
+	op.Description = "Oldest first, at most 1,000 and without further pages; narrow a longer list by status or run."
+	register(s, op, func(ctx context.Context, in *listApprovalsInput) (*output[page[core.Approval]], error) {
 		items, err := s.runs.Approvals(ctx, in.Status, in.Run)
 		if err != nil {
 			return nil, err

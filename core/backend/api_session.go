@@ -115,13 +115,14 @@ func (s *server) setup(ctx context.Context, in *setupInput) (*sessionOutput, err
 }
 
 func (s *server) login(ctx context.Context, in *loginInput) (*sessionOutput, error) {
-	if err := s.attempt(ctx, in.Body.Username); err != nil {
+	name := auth.UserName(in.Body.Username) // " Ada" is ada, and has no further tries
+	if err := s.attempt(ctx, name); err != nil {
 		return nil, err
 	}
-	token, session, err := s.auth.Login(ctx, in.Body.Username, in.Body.Password)
+	token, session, err := s.auth.Login(ctx, name, in.Body.Password)
 	if err != nil {
 		if core.CodeOf(err) == core.CodeUnauthorized {
-			s.recordFrom(ctx, core.AuditEvent{Action: "login", Target: in.Body.Username, Result: audit.Denied})
+			s.recordFrom(ctx, core.AuditEvent{Action: "login", Target: name, Result: audit.Denied})
 		}
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sutazai/sutazai/core"
 )
@@ -61,6 +62,9 @@ func TestTheAPI(t *testing.T) {
 		{name: "services", url: "/api/v1/services", key: "read", status: 200, has: []string{`"state":"healthy"`}},
 		{name: "models", url: "/api/v1/models", key: "read", status: 200, has: []string{`"id":"local/tiny"`}},
 		{name: "overview", url: "/api/v1/overview", key: "read", status: 200, has: []string{`"runs_24h":6`, `"failed_24h":1`, `"active":2`, `"waiting_approvals":2`, "1 run failed"}},
+		{name: "usage by agent", url: "/api/v1/usage?group=agent", key: "read", status: 200, has: []string{`"key":"agent since `, `"runs":2,"input_tokens":3,"output_tokens":4,"cost_usd":0.0015}`, `"next":""`}},
+		{name: "usage by model", url: "/api/v1/usage?group=model", key: "read", status: 422, has: []string{`"field":"group"`}},
+		{name: "usage of no day", url: "/api/v1/usage?days=0", key: "read", status: 422, has: []string{`"field":"days"`}},
 		{name: "me", url: "/api/v1/me", key: "run", status: 200, has: []string{`"kind":"key"`, `"scopes":["run"]`}},
 		{name: "keys", url: "/api/v1/keys", key: "admin", status: 200, has: []string{`"prefix":"sk-sutazai-`}, hasNot: []string{"hash"}},
 		{name: "make a key", method: "POST", url: "/api/v1/keys", key: "admin", status: 201, body: `{"name":"ci"}`, has: []string{`"secret":"sk-sutazai-`, `"scopes":["read","run"]`}},
@@ -148,6 +152,17 @@ func TestNotReady(t *testing.T) {
 		{name: "verbose", url: "/readyz?verbose", status: 503, has: []string{`"ready":false`, "the database does not answer", `"services":[]`}, hasNot: []string{"CANARY"}},
 		{name: "live", url: "/healthz", status: 200},
 		{name: "open metrics", url: "/metrics", status: 200, has: []string{"sutazai_http_requests_in_flight"}},
+	})
+}
+
+func TestUsageLooksAtWholeDays(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *options) {
+		o.config.Now = func() time.Time { return time.Date(2026, 3, 31, 1, 30, 0, 0, time.FixedZone("", 2*60*60)) } // 30 March in UTC
+	})
+	b.check(t, []scenario{
+		{name: "30 days by day when nothing is said", url: "/api/v1/usage", key: "read", status: 200, has: []string{`"key":"day since 2026-03-01T00:00:00Z"`}},
+		{name: "today", url: "/api/v1/usage?days=1", key: "read", status: 200, has: []string{`"key":"day since 2026-03-30T00:00:00Z"`}},
 	})
 }
 

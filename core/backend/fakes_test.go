@@ -138,6 +138,11 @@ func (p *ports) CountSince(context.Context, time.Time) (map[core.RunStatus]int, 
 	return map[core.RunStatus]int{core.RunSucceeded: 5, core.RunFailed: 1}, nil
 }
 
+func (p *ports) Usage(_ context.Context, group string, from time.Time) ([]core.UsageRow, error) {
+	row := core.UsageRow{Key: group + " since " + from.Format(time.RFC3339), Runs: 2, Usage: core.Usage{InputTokens: 3, OutputTokens: 4, CostMicroUSD: 1500}}
+	return []core.UsageRow{row}, p.err
+}
+
 func (p *ports) Agent(name string) (core.Agent, error) {
 	for _, a := range p.agents {
 		if a.Agent.Name == name {
@@ -275,7 +280,7 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 		b.keys[string(sc)] = secret
 	}
 	h, err := backend.New(backend.Deps{
-		Runs: b.ports, RunCounts: b.ports, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth,
+		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth,
 		Audit: audit.New(b.audit, log, nil), Limits: ratelimit.NewLimits(o.rates, o.limitClock), Metrics: b.metrics,
 		Console: o.console, Logger: log,
 		Routes: openai.Routes(openai.Deps{Runs: b.ports, Agents: b.ports, Models: b.ports, Logger: log,

@@ -37,6 +37,12 @@ type RunCounts interface {
 	CountSince(ctx context.Context, from time.Time) (map[core.RunStatus]int, error)
 }
 
+// Usage sums up what the root runs made since a moment have consumed, by core.UsageByDay (newest first) or core.UsageByAgent.
+// The database implements it.
+type Usage interface {
+	Usage(ctx context.Context, group string, from time.Time) ([]core.UsageRow, error)
+}
+
 // Agents knows the agents. The registry of agent files implements it.
 type Agents interface {
 	Agent(name string) (core.Agent, error)
@@ -59,6 +65,7 @@ type Services interface {
 type Deps struct {
 	Runs      Runs
 	RunCounts RunCounts
+	Usage     Usage
 	Agents    Agents
 	Models    Models
 	Services  Services

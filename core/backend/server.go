@@ -60,6 +60,7 @@ type server struct {
 	cfg              Config
 	runs             Runs
 	counts           RunCounts
+	usage            Usage
 	agents           Agents
 	models           Models
 	services         Services
@@ -94,7 +95,7 @@ type surface struct {
 
 func newServer(d Deps, c Config) (*server, error) {
 	s := &server{
-		cfg: c, runs: d.Runs, counts: d.RunCounts, agents: d.Agents, models: d.Models, services: d.Services,
+		cfg: c, runs: d.Runs, counts: d.RunCounts, usage: d.Usage, agents: d.Agents, models: d.Models, services: d.Services,
 		auth: d.Auth, audit: d.Audit, limits: d.Limits, log: d.Logger, large: make(chan struct{}, largeAtOnce),
 		auditRate: ratelimit.New("audit", ratelimit.Rate{PerSecond: 0.2, Burst: 20}, c.Now),
 	}
@@ -117,6 +118,7 @@ func newServer(d Deps, c Config) (*server, error) {
 	s.approvalRoutes()
 	s.catalogRoutes()
 	s.overviewRoute()
+	s.usageRoute()
 	s.keyRoutes()
 	s.auditRoute()
 	s.sessionRoutes()

@@ -125,6 +125,6 @@ func TestGuessingPasswordsIsSlow(t *testing.T) {
 	setupTry := scenario{name: "set-up counts too", method: "POST", url: "/api/v1/setup", headers: map[string]string{"X-Forwarded-For": "203.0.113.1"}, body: `{"token":"x","username":"a","password":"b"}`}
 	b.check(t, []scenario{
 		try("203.0.113.1", "a"), try("203.0.113.1", "b"), refused(try("203.0.113.1", "c")), refused(setupTry),
-		try("203.0.113.2", "ada"), try("203.0.113.3", "ada"), try("203.0.113.4", "ada"), refused(try("203.0.113.5", "ada")),
+		try("203.0.113.2", "ada"), try("203.0.113.3", "Ada"), try("203.0.113.4", " ADA\t"), refused(try("203.0.113.5", "ada")), refused(try("203.0.113.6", "aDa ")),
 	})
 }

@@ -27,15 +27,12 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 	})
 	a.limits = ratelimit.NewLimits(rates(cfg), time.Now)
 	handler, err := backend.New(backend.Deps{
-		Runs: a.runs, RunCounts: a.runs, Agents: a.agents.registry, Models: a.models, Services: a.newServices(),
+		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Agents: a.agents.registry, Models: a.models, Services: a.newServices(),
 		Auth: a.auth, Audit: auditLog, Limits: a.limits, Metrics: registry, Console: frontend.Handler(backend.Nonce), Logger: a.opts.Logger,
 		Routes: openai.Routes(openai.Deps{
 			Runs: a.runs, Agents: a.agents.registry, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL,
 		}),
-	}, backend.Config{
-		Version: a.opts.Version, PublicURL: cfg.Server.PublicURL, AllowedHosts: cfg.Server.AllowedHosts, OpenMetrics: loopback(cfg.Server.Listen),
-		MaxUpload: cfg.Server.MaxBody, Timeout: cfg.Server.RequestTimeout,
-	})
+	}, backendConfig(a.opts.Version, cfg.Server))
 	if err != nil {
 		return err
 	}
@@ -60,6 +57,15 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 	}
 	a.goDo(func() { a.listen(life, handler, listeners) })
 	return nil
+}
+
+func backendConfig(version string, s config.Server) backend.Config {
+	// Behind a proxy every caller comes from loopback, so that the address says nothing about who may see metrics.
+	behindProxy := s.PublicURL != "" || len(s.TrustedProxies) > 0
+	return backend.Config{
+		Version: version, PublicURL: s.PublicURL, AllowedHosts: s.AllowedHosts, TrustedProxies: s.Proxies(),
+		OpenMetrics: loopback(s.Listen) && !behindProxy, MaxUpload: s.MaxBody, Timeout: s.RequestTimeout,
+	}
 }
 
 func (a *App) listen(life context.Context, h http.Handler, listeners []net.Listener) {

@@ -181,7 +181,12 @@ func TestTheSetupLinkWorksOnceAndNotAfterADay(t *testing.T) {
 		_, _, err := b.svc.Setup(ctx, token, "Ada", password)
 		return core.CodeOf(err)
 	}
-	for _, bad := range []string{"", "null", old, token + "x"} {
+	for _, link := range []string{old, token} { // of two replicas, say
+		if ok, err := b.svc.SetupTokenValid(ctx, link); !ok || err != nil {
+			t.Errorf("a link is void beside another (%v)", err)
+		}
+	}
+	for _, bad := range []string{"", "null", token + "x"} {
 		if got := try(bad, goodPassword); got != core.CodeUnauthorized {
 			t.Errorf("token %q: %q", bad, got)
 		}
@@ -202,8 +207,10 @@ func TestTheSetupLinkWorksOnceAndNotAfterADay(t *testing.T) {
 	if p, _, err := b.svc.Authenticate(b.request("Cookie", "sutazai_session="+secret)); err != nil || p.Actor() != "user:ada" || !p.HasAny(core.ScopeApprove) {
 		t.Errorf("the new administrator is not signed in: %v %v", p, err)
 	}
-	if got := try(token, goodPassword); got != core.CodeUnauthorized {
-		t.Errorf("second use: %q", got)
+	for _, link := range []string{token, old} {
+		if got := try(link, goodPassword); got != core.CodeUnauthorized {
+			t.Errorf("use after the set-up: %q", got)
+		}
 	}
 	if again, err := b.svc.NewSetupToken(ctx); again != "" || err != nil {
 		t.Errorf("a set-up link was made although there is an administrator: %q %v", again, err)

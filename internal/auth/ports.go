@@ -17,13 +17,13 @@ type Keys interface {
 	Touch(ctx context.Context, id string, at time.Time) error
 }
 
-// Users stores people and the set-up link; core.CodeNotFound where there is none.
+// Users stores people and the set-up links; core.CodeNotFound where there is none.
 type Users interface {
 	Count(ctx context.Context) (int, error)
 	ByName(ctx context.Context, name string) (u core.User, passwordHash string, err error)
-	SetSetupLink(ctx context.Context, hash string, expires time.Time) error
+	AddSetupLink(ctx context.Context, hash string, expires, now time.Time) error // those that expired by now are forgotten
 	SetupLinkValid(ctx context.Context, hash string, now time.Time) (bool, error)
-	// CreateFirst uses up the link and makes the user, both or neither.
+	// CreateFirst makes the user by a valid link and voids all links, both or neither. Of several at once one succeeds.
 	CreateFirst(ctx context.Context, u core.User, passwordHash, linkHash string) error
 }
 

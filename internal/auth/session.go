@@ -34,15 +34,15 @@ func (s *Service) NeedsSetup(ctx context.Context) (bool, error) {
 	return n == 0, err
 }
 
-// NewSetupToken makes the secret of a set-up link, valid for 24 hours or until it is used; links made before are void.
-// It returns "" when there is an administrator already.
+// NewSetupToken makes the secret of a set-up link, valid for 24 hours or until there is an administrator. Links made before
+// stay valid: replicas that share a database each print their own. It returns "" when there is an administrator already.
 func (s *Service) NewSetupToken(ctx context.Context) (string, error) {
 	needed, err := s.NeedsSetup(ctx)
 	if err != nil || !needed {
 		return "", err
 	}
-	token := newToken()
-	return token, s.users.SetSetupLink(ctx, hashSecret(token), s.now().Add(setupLife))
+	token, now := newToken(), s.now()
+	return token, s.users.AddSetupLink(ctx, hashSecret(token), now.Add(setupLife), now)
 }
 
 // SetupTokenValid says whether token can be used now.
@@ -59,6 +59,9 @@ func (s *Service) SetupTokenValid(ctx context.Context, token string) (bool, erro
 
 var userName = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,63}$`)
 
+// UserName returns a name as it is stored, however it was typed: whoever counts or compares names does it with this form.
+func UserName(typed string) string { return strings.ToLower(strings.TrimSpace(typed)) }
+
 // Setup uses up the link's token, makes the first administrator and signs it in. It returns the cookie's secret.
 func (s *Service) Setup(ctx context.Context, token, name, password string) (string, core.Session, error) {
 	// Strangers must not make the server hash passwords: the token is looked at first, and again when it is used up.
@@ -69,7 +72,7 @@ func (s *Service) Setup(ctx context.Context, token, name, password string) (stri
 	if !valid {
 		return "", core.Session{}, core.Errorf(core.CodeUnauthorized, "this set-up link is not valid; restart the server for a new one, or sign in if it is set up already")
 	}
-	name = strings.ToLower(strings.TrimSpace(name))
+	name = UserName(name)
 	if !userName.MatchString(name) {
 		return "", core.Session{}, fieldError("username", "a user name has 1 to 64 letters, digits, dots, hyphens, underscores or @, and starts with a letter or digit")
 	}
@@ -93,7 +96,7 @@ func (s *Service) Setup(ctx context.Context, token, name, password string) (stri
 
 // Login signs a user in and returns the cookie's secret. core.CodeUnauthorized for a wrong name or password alike.
 func (s *Service) Login(ctx context.Context, name, password string) (string, core.Session, error) {
-	u, hash, err := s.users.ByName(ctx, strings.ToLower(strings.TrimSpace(name)))
+	u, hash, err := s.users.ByName(ctx, UserName(name))
 	if err != nil && core.CodeOf(err) != core.CodeNotFound {
 		return "", core.Session{}, err
 	}

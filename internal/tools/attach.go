@@ -4,17 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/sutazai/sutazai/core"
 )
-
-// FileInfo is one file of a workspace as a user sees it.
-type FileInfo struct {
-	Name string `json:"name"` // path inside the workspace, with "/"
-	Size int64  `json:"size"` // bytes
-}
 
 // Attach puts a user's files into a workspace, all of them or, when one cannot be, none that is new. A file of
 // the same name is replaced, so that a repeated Attach changes nothing. CodeInvalid names the wrong file in its
@@ -64,47 +57,6 @@ func (r *Registry) Attach(workspace string, files []core.File) error {
 		}
 	}
 	return nil
-}
-
-// Files lists the files of a workspace in the order of their names. A workspace that nobody has used is empty.
-func (r *Registry) Files(ctx context.Context, workspace string) ([]FileInfo, error) {
-	list := []FileInfo{}
-	root, err := r.spaces.existing(workspace)
-	if err != nil || root == nil {
-		return list, err
-	}
-	defer root.Close() //nolint:errcheck // nothing is written through it
-	err = walk(ctx, root, ".", func(e entry) error {
-		list = append(list, FileInfo{Name: e.path, Size: e.size})
-		return nil
-	})
-	return list, err
-}
-
-// Open opens a file of a workspace for a user to read, and tells its size. The caller closes it.
-func (r *Registry) Open(workspace, name string) (io.ReadSeekCloser, int64, error) {
-	p, err := cleanPath(name)
-	if err != nil {
-		return nil, 0, err
-	}
-	root, err := r.spaces.existing(workspace)
-	if err != nil {
-		return nil, 0, err
-	}
-	if root == nil {
-		return nil, 0, fileError(fs.ErrNotExist, p)
-	}
-	defer root.Close() //nolint:errcheck // nothing is written through it
-	f, err := openRegular(root, p)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close() //nolint:errcheck,gosec // read only
-		return nil, 0, fileError(err, p)
-	}
-	return f, info.Size(), nil
 }
 
 // Remove deletes a workspace with all its files. It is no error if there is none.

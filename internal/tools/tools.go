@@ -156,7 +156,8 @@ func (r *Registry) Spec(name string) (core.ToolSpec, bool) {
 }
 
 // Call makes one call. It never panics and never returns more than OutputMax bytes and a short note; whatever
-// goes wrong becomes a result with IsError whose text says how to go on. When ctx ends, the result says so and
+// goes wrong becomes a result with IsError whose text says how to go on. An unsafe call that ran out of time may have had
+// its effect: its result has Unknown. When ctx ends, the result says so and
 // means nothing else: the caller looks at ctx.
 func (r *Registry) Call(ctx context.Context, inv core.ToolInvocation) core.ToolResult {
 	r.mu.RLock()
@@ -181,7 +182,9 @@ func (r *Registry) Call(ctx context.Context, inv core.ToolInvocation) core.ToolR
 	if err == nil {
 		return core.ToolResult{Text: cut(clean(text), limits.OutputMax)}
 	}
-	return failed(cut(clean(r.explain(ctx, limited, inv, err, limits.Timeout)), limits.OutputMax))
+	res := failed(cut(clean(r.explain(ctx, limited, t.spec, inv, err, limits.Timeout)), limits.OutputMax))
+	res.Unknown = t.spec.Effect == core.EffectUnsafe && ctx.Err() == nil && limited.Err() != nil
+	return res
 }
 
 // guarded makes the call and turns a panic into an error.
@@ -196,10 +199,12 @@ func (r *Registry) guarded(ctx context.Context, t Tool, inv core.ToolInvocation)
 }
 
 // explain says what a model is told about an error.
-func (r *Registry) explain(ctx, limited context.Context, inv core.ToolInvocation, err error, limit time.Duration) string {
+func (r *Registry) explain(ctx, limited context.Context, spec core.ToolSpec, inv core.ToolInvocation, err error, limit time.Duration) string {
 	switch {
 	case ctx.Err() != nil:
 		return "the call was cancelled"
+	case limited.Err() != nil && spec.Effect == core.EffectUnsafe: // the model must not take it for not done
+		return fmt.Sprintf("%s did not finish within %s; its outcome is unknown: check whether it took effect before you call it again", inv.Name, limit)
 	case limited.Err() != nil:
 		return fmt.Sprintf("%s did not finish within %s; ask for less at once", inv.Name, limit)
 	}

@@ -238,6 +238,9 @@ func TestACallIsBoundedInTime(t *testing.T) {
 		if !res.IsError || res.Text != "wait did not finish within 1m0s; ask for less at once" {
 			t.Errorf("got %+v", res)
 		}
+		if res.Unknown {
+			t.Error("the outcome of a call that changes nothing is unknown")
+		}
 		b.SetLimits(Config{Timeout: time.Second})
 		if res := b.Call(t.Context(), core.ToolInvocation{Name: "wait"}); !strings.Contains(res.Text, "within 1s") {
 			t.Errorf("got %+v", res)
@@ -246,6 +249,36 @@ func TestACallIsBoundedInTime(t *testing.T) {
 		cancel()
 		if res := b.Call(ctx, core.ToolInvocation{Name: "wait"}); res.Text != "the call was cancelled" {
 			t.Errorf("got %+v", res)
+		}
+	})
+}
+
+func TestAnUnsafeCallThatRanOutOfTimeIsNotToldAsNotDone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{Timeout: time.Minute}, nil)
+	pay := fake{name: "pay", effect: core.EffectUnsafe, params: anyObject, call: func(ctx context.Context, inv core.ToolInvocation) (string, error) {
+		if strings.Contains(string(inv.Arguments), "refuse") {
+			return "", core.Errorf(core.CodeInvalid, "no such account")
+		}
+		<-ctx.Done()
+		return "", ctx.Err()
+	}}
+	if err := b.Register(pay); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		const want = "pay did not finish within 1m0s; its outcome is unknown: check whether it took effect before you call it again"
+		if res := b.Call(t.Context(), core.ToolInvocation{Name: "pay"}); !res.IsError || !res.Unknown || res.Text != want {
+			t.Errorf("got %+v", res)
+		}
+		res := b.Call(t.Context(), core.ToolInvocation{Name: "pay", Arguments: []byte(`{"refuse":true}`)})
+		if !res.IsError || res.Unknown || res.Text != "no such account" {
+			t.Errorf("a call that was refused: %+v", res)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if res := b.Call(ctx, core.ToolInvocation{Name: "pay"}); res.Unknown || res.Text != "the call was cancelled" {
+			t.Errorf("a cancelled call: %+v", res)
 		}
 	})
 }

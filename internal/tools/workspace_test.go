@@ -3,7 +3,6 @@ package tools
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -100,10 +99,6 @@ func TestPathsThatLeadOutAreRefused(t *testing.T) {
 		if err := b.Attach("w", []core.File{{Name: p, Content: []byte("x")}}); core.CodeOf(err) != core.CodeInvalid {
 			t.Errorf("Attach %q: %v", p, err)
 		}
-		if f, _, err := b.Open("w", p); err == nil {
-			f.Close() //nolint:errcheck,gosec // test
-			t.Errorf("Open %q succeeded", p)
-		}
 	}
 	entries, err := os.ReadDir(b.dir)
 	if err != nil || len(entries) > 2 {
@@ -136,10 +131,6 @@ func TestLinksAndSpecialFilesAreRefused(t *testing.T) {
 	for _, p := range []string{"abs", "rel", "dir", "dir/secret", "etc/passwd", "in", "loop", "up/w/real.txt", "pipe"} {
 		if got := b.fails("read_file", map[string]string{"path": p}); strings.Contains(got, "secret") && !strings.Contains(got, `"dir/secret"`) {
 			t.Errorf("read %s: %s", p, got)
-		}
-		if f, _, err := b.Open("w", p); err == nil {
-			f.Close() //nolint:errcheck,gosec // test
-			t.Errorf("Open %q succeeded", p)
 		}
 	}
 	for _, p := range []string{"abs", "dir/new", "etc/new", "in", "pipe", "loop", "up/new"} {
@@ -193,8 +184,8 @@ func TestAWorkspaceIsBounded(t *testing.T) {
 	if core.CodeOf(err) != core.CodeStorageFull {
 		t.Errorf("got %v", err)
 	}
-	if files, err := b.Files(t.Context(), "w"); err != nil || len(files) != 2 {
-		t.Errorf("files %v, %v", files, err)
+	if got := b.ok("list_files", ""); got != "a (0 bytes)\nb (101 bytes)" {
+		t.Errorf("files %s", got)
 	}
 	b.SetLimits(Config{WorkspaceMax: 5000})
 	if err := b.Attach("w", []core.File{{Name: "c", Content: make([]byte, 4000)}}); err != nil {
@@ -212,9 +203,8 @@ func TestWritersOfOneWorkspaceTogetherStayWithinIt(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	files, err := b.Files(t.Context(), "w")
-	if err != nil || len(files) != 3 {
-		t.Errorf("files %v, %v", files, err)
+	if got := b.ok("list_files", ""); strings.Count(got, "(300 bytes)") != 3 {
+		t.Errorf("files %s", got)
 	}
 }
 
@@ -234,37 +224,16 @@ func TestAttachedFilesAreAllThereOrNone(t *testing.T) {
 		if e, ok := errors.AsType[*core.Error](err); files[1].Name != "a/b" && (!ok || len(e.Fields) != 1 || e.Fields[0].Field != "files[1].name") {
 			t.Errorf("%v: fields of %+v", files, e)
 		}
-		if list, err := b.Files(t.Context(), "w"); err != nil || list == nil || len(list) != 0 {
-			t.Errorf("files %v, %v", list, err)
+		if got := b.ok("list_files", ""); got != "[the workspace is empty]" {
+			t.Errorf("%v: files %s", files, got)
 		}
 	}
 }
 
-func TestAUserListsOpensAndRemovesFiles(t *testing.T) {
+func TestAWorkspaceIsRemovedWithItsFiles(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{}, nil)
-	if list, err := b.Files(t.Context(), "w"); err != nil || len(list) != 0 {
-		t.Errorf("files %v, %v", list, err)
-	}
-	if _, _, err := b.Open("w", "a"); core.CodeOf(err) != core.CodeNotFound {
-		t.Errorf("got %v", err)
-	}
 	b.attach(map[string]string{"d/a.txt": "hello", "b.txt": "x"})
-	list, err := b.Files(t.Context(), "w")
-	if err != nil || fmt.Sprint(list) != "[{b.txt 1} {d/a.txt 5}]" {
-		t.Errorf("files %v, %v", list, err)
-	}
-	f, size, err := b.Open("w", "d/a.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := io.ReadAll(f)
-	if err != nil || string(got) != "hello" || size != 5 || f.Close() != nil {
-		t.Errorf("%q %d %v", got, size, err)
-	}
-	if _, _, err := b.Open("w", "d"); core.CodeOf(err) != core.CodeInvalid {
-		t.Errorf("a folder: %v", err)
-	}
 	for range 2 {
 		if err := b.Remove("w"); err != nil {
 			t.Error(err)

@@ -37,6 +37,7 @@ func (g *Gateway) breaker(t Target) circuitbreaker.CircuitBreaker[any] {
 		if len(g.breakers) >= maxBreakers {
 			// Names come from callers, so there is no end of them; those that work have nothing worth remembering.
 			maps.DeleteFunc(g.breakers, func(_ Target, b circuitbreaker.CircuitBreaker[any]) bool { return b.IsClosed() })
+			maps.DeleteFunc(g.failures, func(t Target, _ string) bool { return g.breakers[t] == nil })
 		}
 		b = circuitbreaker.NewBuilder[any]().
 			WithFailureThreshold(g.cfg.BreakerAfter).
@@ -69,10 +70,32 @@ func (g *Gateway) state(t Target) string {
 	}
 }
 
-func openError(t Target, remaining time.Duration) *CallError {
+// noteFailure keeps why a target failed last, for whoever finds its breaker open.
+func (g *Gateway) noteFailure(t Target, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err == nil || g.breakers[t] == nil {
+		delete(g.failures, t)
+		return
+	}
+	if ce, ok := errors.AsType[*CallError](err); ok && ce.unwell() {
+		g.failures[t] = core.MessageOf(err)
+	}
+}
+
+func (g *Gateway) lastFailure(t Target) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failures[t]
+}
+
+func openError(t Target, remaining time.Duration, why string) *CallError {
+	if why != "" {
+		why = ": " + why
+	}
 	return &CallError{
-		Err: core.Errorf(core.CodeUnavailable, "model %s failed repeatedly and is not called for another %s",
-			t, max(remaining, time.Second).Round(time.Second)),
+		Err: core.Errorf(core.CodeUnavailable, "model %s failed repeatedly and is not called for another %s%s",
+			t, max(remaining, time.Second).Round(time.Second), why),
 		Retryable:  true,
 		RetryAfter: max(remaining, time.Second),
 	}

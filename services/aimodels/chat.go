@@ -71,7 +71,7 @@ func (c *call) target(ctx context.Context, t Target) (core.ModelResponse, error)
 			if failed != nil {
 				return core.ModelResponse{}, failed // it opened during this call; the reason says more than that
 			}
-			return core.ModelResponse{}, openError(t, breaker.RemainingDelay())
+			return core.ModelResponse{}, openError(t, breaker.RemainingDelay(), c.g.lastFailure(t))
 		}
 		resp, err := c.try(ctx, t, breaker)
 		if err == nil {
@@ -118,6 +118,7 @@ func (c *call) try(ctx context.Context, t Target, breaker circuitbreaker.Circuit
 		err = c.explain(ctx, t, err)
 	}
 	record(ctx, breaker, err)
+	c.g.noteFailure(t, err)
 
 	end := time.Now()
 	attempt := core.Attempt{StartedAt: start.UTC(), FinishedAt: new(end.UTC()), Target: t.String()}
@@ -145,7 +146,7 @@ func (c *call) explain(ctx context.Context, t Target, err error) error {
 		return cerr
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &CallError{Err: core.Wrap(core.CodeTimeout, err, "model %s did not finish within %s; raise models.timeout or ask for a shorter answer", t, c.g.cfg.Timeout)}
+		return &CallError{Err: core.Wrap(core.CodeTimeout, err, "model %s did not finish its answer within %s; ask for a shorter one", t, c.g.cfg.Timeout)}
 	}
 	return err
 }

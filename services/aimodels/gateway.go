@@ -22,6 +22,7 @@ type Gateway struct {
 
 	mu       sync.Mutex
 	breakers map[Target]circuitbreaker.CircuitBreaker[any]
+	failures map[Target]string // why a target failed last
 }
 
 // NewGateway makes a gateway over the named providers. A route that names no target, or a target without a configured
@@ -32,6 +33,7 @@ func NewGateway(cfg Config, providers map[string]Endpoint) (*Gateway, error) {
 		providers: maps.Clone(providers),
 		routes:    map[string][]Target{},
 		breakers:  map[Target]circuitbreaker.CircuitBreaker[any]{},
+		failures:  map[Target]string{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Routes)) {
 		targets, err := g.parseRoute(name, cfg.Routes[name])

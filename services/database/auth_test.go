@@ -24,15 +24,21 @@ func TestOfRacingSetupsOneWins(t *testing.T) {
 	t.Parallel()
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {
 		users := database.NewUsers(db)
-		if err := users.SetSetupLink(t.Context(), "link", time.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
+		for i := range 4 { // as of four replicas
+			if err := users.AddSetupLink(t.Context(), fmt.Sprint("link", i), time.Now().Add(time.Hour), time.Now()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		errs := make([]error, 8)
 		var wg sync.WaitGroup
+		for i := range errs { // connections are made first, so that the race is not theirs
+			wg.Go(func() { _, errs[i] = users.Count(t.Context()) })
+		}
+		wg.Wait()
 		for i := range errs {
 			wg.Go(func() {
 				u := core.User{ID: fmt.Sprint(i), Name: fmt.Sprint("user", i), Scopes: []core.Scope{core.ScopeAdmin}, CreatedAt: time.Now()}
-				errs[i] = users.CreateFirst(t.Context(), u, "pw", "link")
+				errs[i] = users.CreateFirst(t.Context(), u, "pw", fmt.Sprint("link", i%4))
 			})
 		}
 		wg.Wait()

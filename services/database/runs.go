@@ -229,8 +229,7 @@ func (s Runs) ActiveByAgent(ctx context.Context, q dbtx.Querier) (map[string]int
 
 // CountSince counts the runs made at or after from, by status. Ids are UUIDv7, so the primary key gives the order.
 func (s Runs) CountSince(ctx context.Context, q dbtx.Querier, from time.Time) (map[core.RunStatus]int, error) {
-	low := fmt.Sprintf("%08x-%04x", from.UnixMilli()>>16, from.UnixMilli()&0xffff)
-	rows, err := q.Query(ctx, `SELECT status, COUNT(*) FROM runs WHERE id >= $1 GROUP BY status`, low)
+	rows, err := q.Query(ctx, `SELECT status, COUNT(*) FROM runs WHERE id >= $1 GROUP BY status`, idAt(from))
 	type count struct {
 		status core.RunStatus
 		n      int

@@ -11,7 +11,7 @@ import (
 	"github.com/sutazai/sutazai/internal/dbtx"
 )
 
-// Users stores the people who can sign in, and the link with which the first of them is made.
+// Users stores the people who can sign in, and the links with which the first of them is made.
 type Users struct{ db *DB }
 
 // NewUsers returns the store of users.
@@ -47,10 +47,10 @@ func (s *Users) ByName(ctx context.Context, name string) (core.User, string, err
 	return u, hash, nil
 }
 
-// SetSetupLink makes hash the only valid set-up link.
-func (s *Users) SetSetupLink(ctx context.Context, hash string, expires time.Time) error {
+// AddSetupLink makes hash a valid set-up link beside others, and deletes those that expired by now.
+func (s *Users) AddSetupLink(ctx context.Context, hash string, expires, now time.Time) error {
 	err := s.db.Tx(ctx, func(ctx context.Context, q dbtx.Querier) error {
-		if _, err := q.Exec(ctx, `DELETE FROM setup_links`); err != nil {
+		if _, err := q.Exec(ctx, `DELETE FROM setup_links WHERE expires_at <= $1`, now.UnixMilli()); err != nil {
 			return err
 		}
 		_, err := q.Exec(ctx, `INSERT INTO setup_links (hash, expires_at) VALUES ($1, $2)`, hash, expires.UnixMilli())
@@ -59,22 +59,25 @@ func (s *Users) SetSetupLink(ctx context.Context, hash string, expires time.Time
 	return explain(err, "store the set-up link")
 }
 
-// SetupLinkValid says whether hash is the set-up link and has not expired.
+// SetupLinkValid says whether hash is a set-up link and has not expired.
 func (s *Users) SetupLinkValid(ctx context.Context, hash string, now time.Time) (bool, error) {
 	var n int
 	err := s.db.Querier().QueryRow(ctx, `SELECT COUNT(*) FROM setup_links WHERE hash = $1 AND expires_at > $2`, hash, now.UnixMilli()).Scan(&n)
 	return n > 0, explain(err, "check the set-up link")
 }
 
-// CreateFirst uses up the set-up link and makes the first user, both or neither. CodeUnauthorized when the link is not
-// valid, CodeConflict when there is a user already.
+// CreateFirst makes the first user by a valid set-up link and deletes all links, both or neither. CodeUnauthorized when the
+// link is not valid, CodeConflict when there is a user already.
 func (s *Users) CreateFirst(ctx context.Context, u core.User, passwordHash, linkHash string) error {
 	scopes, err := json.Marshal(u.Scopes)
 	if err != nil {
 		return fmt.Errorf("encode scopes: %w", err)
 	}
 	err = s.db.Tx(ctx, func(ctx context.Context, q dbtx.Querier) error {
-		// Deleting first takes the row's lock, so that of two racing requests only one finds the link.
+		// Requests with different links may race: they queue for this row, which is never a valid link and never stays.
+		if _, err := q.Exec(ctx, `INSERT INTO setup_links (hash, expires_at) VALUES ('', 0) ON CONFLICT (hash) DO UPDATE SET expires_at = 0`); err != nil {
+			return err
+		}
 		n, err := q.Exec(ctx, `DELETE FROM setup_links WHERE hash = $1 AND expires_at > $2`, linkHash, u.CreatedAt.UnixMilli())
 		if err != nil {
 			return err
@@ -91,7 +94,8 @@ func (s *Users) CreateFirst(ctx context.Context, u core.User, passwordHash, link
 		if n == 0 {
 			return core.Errorf(core.CodeConflict, "the server is set up already; sign in")
 		}
-		return nil
+		_, err = q.Exec(ctx, `DELETE FROM setup_links`)
+		return err
 	})
 	return explain(err, "make the first user")
 }

@@ -4,6 +4,7 @@ package authtest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -19,8 +20,7 @@ type Memory struct {
 	keys     []keyRow
 	users    []userRow
 	sessions map[string]core.Session
-	link     string
-	linkEnds time.Time
+	links    map[string]time.Time // when each set-up link expires
 }
 
 type keyRow struct {
@@ -34,7 +34,9 @@ type userRow struct {
 }
 
 // NewMemory returns empty stores.
-func NewMemory() *Memory { return &Memory{sessions: map[string]core.Session{}} }
+func NewMemory() *Memory {
+	return &Memory{sessions: map[string]core.Session{}, links: map[string]time.Time{}}
+}
 
 // Keys returns the store of keys.
 func (m *Memory) Keys() auth.Keys { return memoryKeys{m} }
@@ -137,29 +139,30 @@ func (s memoryUsers) ByName(_ context.Context, name string) (core.User, string, 
 	return core.User{}, "", missing()
 }
 
-func (s memoryUsers) SetSetupLink(_ context.Context, hash string, expires time.Time) error {
+func (s memoryUsers) AddSetupLink(_ context.Context, hash string, expires, now time.Time) error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	s.m.link, s.m.linkEnds = hash, expires
+	maps.DeleteFunc(s.m.links, func(_ string, ends time.Time) bool { return !now.Before(ends) })
+	s.m.links[hash] = expires
 	return nil
 }
 
 func (s memoryUsers) SetupLinkValid(_ context.Context, hash string, now time.Time) (bool, error) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	return s.m.link != "" && hash == s.m.link && now.Before(s.m.linkEnds), nil
+	return now.Before(s.m.links[hash]), nil
 }
 
 func (s memoryUsers) CreateFirst(_ context.Context, u core.User, passwordHash, linkHash string) error {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	if s.m.link == "" || linkHash != s.m.link || !u.CreatedAt.Before(s.m.linkEnds) {
+	if !u.CreatedAt.Before(s.m.links[linkHash]) {
 		return core.Errorf(core.CodeUnauthorized, "not valid")
 	}
 	if len(s.m.users) > 0 {
 		return core.Errorf(core.CodeConflict, "set up already")
 	}
-	s.m.link = ""
+	clear(s.m.links)
 	s.m.users = append(s.m.users, userRow{u, passwordHash})
 	return nil
 }
@@ -254,9 +257,10 @@ func Stores(t *testing.T, keys auth.Keys, users auth.Users, sessions auth.Sessio
 
 	u := core.User{ID: "u1", Name: "ada", Scopes: []core.Scope{core.ScopeAdmin}, CreatedAt: now}
 	code("first user without a link", users.CreateFirst(ctx, u, "pw", "link"), core.CodeUnauthorized)
-	no("link", users.SetSetupLink(ctx, "old", now.Add(time.Hour)))
-	no("link", users.SetSetupLink(ctx, "link", now.Add(time.Hour)))
-	for h, want := range map[string]bool{"old": false, "link": true, "": false} {
+	no("link", users.AddSetupLink(ctx, "older", now.Add(time.Hour), now))
+	no("link", users.AddSetupLink(ctx, "expired", now, now.Add(-time.Hour)))
+	no("link", users.AddSetupLink(ctx, "link", now.Add(time.Hour), now))
+	for h, want := range map[string]bool{"older": true, "link": true, "expired": false, "other": false, "": false} {
 		ok, err := users.SetupLinkValid(ctx, h, now)
 		no("link valid", err)
 		if ok != want {
@@ -268,7 +272,12 @@ func Stores(t *testing.T, keys auth.Keys, users auth.Users, sessions auth.Sessio
 	}
 	no("first user", users.CreateFirst(ctx, u, "pw", "link"))
 	code("the link again", users.CreateFirst(ctx, core.User{ID: "u2", Name: "eve", CreatedAt: now}, "pw", "link"), core.CodeUnauthorized)
-	no("link", users.SetSetupLink(ctx, "link2", now.Add(time.Hour)))
+	for _, h := range []string{"older", "link"} {
+		if ok, err := users.SetupLinkValid(ctx, h, now); ok || err != nil {
+			t.Errorf("link %q is valid although there is a user (%v)", h, err)
+		}
+	}
+	no("link", users.AddSetupLink(ctx, "link2", now.Add(time.Hour), now))
 	code("a second first user", users.CreateFirst(ctx, core.User{ID: "u2", Name: "eve", CreatedAt: now}, "pw", "link2"), core.CodeConflict)
 	if n, err := users.Count(ctx); n != 1 || err != nil {
 		t.Errorf("%d users (%v)", n, err)

@@ -53,7 +53,9 @@ export interface paths {
         };
         /**
          * List what waits, or waited, for a person
-         * @description Needs the scope read or approve.
+         * @description Oldest first, at most 1,000 and without further pages; narrow a longer list by status or run.
+         *
+         *     Needs the scope read or approve.
          */
         get: operations["list-approvals"];
         put?: never;
@@ -419,6 +421,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What runs have consumed, by day or by agent
+         * @description Days newest first, agents by name; those without runs are left out. A run counts with all that it has used so far, that of its finished sub-agents included, on the day on which it was started. There are no further pages.
+         *
+         *     Needs the scope read.
+         */
+        get: operations["usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -668,6 +692,11 @@ export interface components {
             /** @description Give it as before to get the following page; empty at the end. */
             next: string;
         };
+        PageUsageRow: {
+            items: components["schemas"]["UsageRow"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
         Problem: {
             /** @description The kind of problem, for programs. */
             code: string;
@@ -811,6 +840,24 @@ export interface components {
             input_tokens: number;
             /** Format: int64 */
             output_tokens: number;
+        };
+        UsageRow: {
+            /**
+             * Format: double
+             * @description By the prices in the settings; a model without a price costs nothing.
+             */
+            cost_usd: number;
+            /** Format: int64 */
+            input_tokens: number;
+            /** @description The day (2026-03-01) or the agent. */
+            key: string;
+            /** Format: int64 */
+            output_tokens: number;
+            /**
+             * Format: int64
+             * @description Runs that were started; not those that other runs started.
+             */
+            runs: number;
         };
     };
     responses: never;
@@ -1689,6 +1736,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage: {
+        parameters: {
+            query?: {
+                /** @description What one item is about. */
+                group?: "day" | "agent";
+                /** @description How many days (UTC) to look at, today included. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageUsageRow"];
                 };
             };
             /** @description A problem, as RFC 9457 writes it. */
