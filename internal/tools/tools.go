@@ -156,9 +156,9 @@ func (r *Registry) Spec(name string) (core.ToolSpec, bool) {
 }
 
 // Call makes one call. It never panics and never returns more than OutputMax bytes and a short note; whatever
-// goes wrong becomes a result with IsError whose text says how to go on. An unsafe call that ran out of time may have had
-// its effect: its result has Unknown. When ctx ends, the result says so and
-// means nothing else: the caller looks at ctx.
+// goes wrong becomes a result with IsError whose text says how to go on. An unsafe call that ran out of time or met a
+// defect may have had its effect: its result has Unknown. When ctx ends, the result says so and means nothing else: the
+// caller looks at ctx.
 func (r *Registry) Call(ctx context.Context, inv core.ToolInvocation) core.ToolResult {
 	r.mu.RLock()
 	t, ok := r.tools[inv.Name]
@@ -183,16 +183,19 @@ func (r *Registry) Call(ctx context.Context, inv core.ToolInvocation) core.ToolR
 		return core.ToolResult{Text: cut(clean(text), limits.OutputMax)}
 	}
 	res := failed(cut(clean(r.explain(ctx, limited, t.spec, inv, err, limits.Timeout)), limits.OutputMax))
-	res.Unknown = t.spec.Effect == core.EffectUnsafe && ctx.Err() == nil && limited.Err() != nil
+	res.Unknown = t.spec.Effect == core.EffectUnsafe && ctx.Err() == nil && (limited.Err() != nil || errors.Is(err, errDefect))
 	return res
 }
+
+// errDefect is what a model is told of a panic.
+var errDefect = core.Errorf(core.CodeInternal, "the tool failed because of a defect in it; the server's log has the details")
 
 // guarded makes the call and turns a panic into an error.
 func (r *Registry) guarded(ctx context.Context, t Tool, inv core.ToolInvocation) (text string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.logger.Error("a tool panicked", "tool", inv.Name, "run", inv.Run, "panic", p, "stack", string(debug.Stack()))
-			err = core.Errorf(core.CodeInternal, "the tool failed because of a defect in it; the server's log has the details")
+			err = errDefect
 		}
 	}()
 	return t.Call(ctx, inv)

@@ -260,6 +260,9 @@ func TestAnUnsafeCallThatRanOutOfTimeIsNotToldAsNotDone(t *testing.T) {
 		if strings.Contains(string(inv.Arguments), "refuse") {
 			return "", core.Errorf(core.CodeInvalid, "no such account")
 		}
+		if strings.Contains(string(inv.Arguments), "defect") {
+			panic("a defect")
+		}
 		<-ctx.Done()
 		return "", ctx.Err()
 	}}
@@ -274,6 +277,9 @@ func TestAnUnsafeCallThatRanOutOfTimeIsNotToldAsNotDone(t *testing.T) {
 		res := b.Call(t.Context(), core.ToolInvocation{Name: "pay", Arguments: []byte(`{"refuse":true}`)})
 		if !res.IsError || res.Unknown || res.Text != "no such account" {
 			t.Errorf("a call that was refused: %+v", res)
+		}
+		if res := b.Call(t.Context(), core.ToolInvocation{Name: "pay", Arguments: []byte(`{"defect":true}`)}); !res.IsError || !res.Unknown {
+			t.Errorf("a call that met a defect: %+v", res)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
