@@ -313,7 +313,7 @@ func list[T any](ctx context.Context, c *client, path string, query url.Values) 
 	}
 }
 
-// findRun turns what a person typed into a run: a whole id, or its beginning.
+// findRun turns what a person typed into a run: a whole id, its beginning, or the end of a recent one.
 func (c *client) findRun(ctx context.Context, typed string) (core.Run, error) {
 	const whole = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 	if typed == "" || len(typed) >= len(whole) || strings.Trim(strings.ToLower(typed), "0123456789abcdef-") != "" {
@@ -332,11 +332,21 @@ func (c *client) findRun(ctx context.Context, typed string) (core.Run, error) {
 			hits = append(hits, r)
 		}
 	}
+	if len(hits) == 0 { // the console shows the end of an id
+		if p, err = c.runs(ctx, core.RunFilter{Limit: 200}); err != nil {
+			return core.Run{}, err
+		}
+		for _, r := range p.Items {
+			if strings.HasSuffix(r.ID, prefix) {
+				hits = append(hits, r)
+			}
+		}
+	}
 	switch len(hits) {
 	case 0:
 		return core.Run{}, core.Errorf(core.CodeNotFound, "no run has an id that begins with %q; list them with `sutazai runs list`", typed)
 	case 1:
 		return hits[0], nil
 	}
-	return core.Run{}, core.Errorf(core.CodeInvalid, "%q is the beginning of more than one run's id (%s, %s, …); type more of it", typed, hits[0].ID, hits[1].ID)
+	return core.Run{}, core.Errorf(core.CodeInvalid, "%q is a part of more than one run's id (%s, %s, …); type more of it", typed, hits[0].ID, hits[1].ID)
 }

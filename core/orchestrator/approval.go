@@ -3,9 +3,11 @@ package orchestrator
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/dbtx"
+	"github.com/sutazai/sutazai/internal/schema"
 )
 
 // Approvals lists questions to people, oldest first. An empty status or run means any.
@@ -47,11 +49,34 @@ func (o *Orchestrator) Decide(ctx context.Context, id string, v core.Verdict) (c
 		if question || json.Unmarshal(v.Arguments, &object) != nil || object == nil {
 			return a, field("arguments", "to edit a call, give its new arguments as a JSON object")
 		}
+		if err := o.checkEdit(a, v.Arguments); err != nil {
+			return a, err
+		}
 		a.Status, a.Arguments = core.ApprovalApproved, v.Arguments
 	default:
 		return a, field("decision", "must be approve, deny, edit, done or retry")
 	}
 	return o.settle(ctx, a)
+}
+
+// checkEdit holds edited arguments to the tool's schema, while the person can still mend them.
+func (o *Orchestrator) checkEdit(a core.Approval, arguments json.RawMessage) error {
+	spec, ok := o.Tools.Spec(a.Tool)
+	if !ok {
+		return nil // a tool that is gone says so when it is called
+	}
+	s, err := schema.Compile(spec.Parameters)
+	if err != nil {
+		return fmt.Errorf("schema of tool %s: %w", a.Tool, err)
+	}
+	value, err := schema.Decode(arguments)
+	if err != nil {
+		return field("arguments", "the arguments are not JSON")
+	}
+	if err := s.Validate(value); err != nil {
+		return field("arguments", schema.Explain(err))
+	}
+	return nil
 }
 
 func field(name, message string) error {

@@ -80,7 +80,7 @@ type tools struct {
 
 func (t *tools) Spec(name string) (core.ToolSpec, bool) {
 	effect, ok := map[string]core.Effect{"look": core.EffectReadOnly, "put": core.EffectIdempotent, "pay": core.EffectUnsafe, orchestrator.AskUser: core.EffectReadOnly}[name]
-	return core.ToolSpec{Name: name, Effect: effect, Parameters: json.RawMessage(`{"type":"object"}`)}, ok
+	return core.ToolSpec{Name: name, Effect: effect, Parameters: json.RawMessage(`{"type":"object","properties":{"n":{"type":"number"}}}`)}, ok
 }
 
 func (t *tools) Call(ctx context.Context, inv core.ToolInvocation) core.ToolResult {

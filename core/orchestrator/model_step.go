@@ -153,7 +153,11 @@ func (s *segment) startAttempt(st *core.Step) {
 		st.StartedAt = &now
 	}
 	st.Status = core.StepRunning
-	st.Attempts = append(st.Attempts, core.Attempt{StartedAt: now})
+	attempt := core.Attempt{StartedAt: now}
+	if st.Kind == core.StepModel {
+		attempt.Target = st.Name
+	}
+	st.Attempts = append(st.Attempts, attempt)
 }
 
 // announce tells watchers that a step has started. They get a copy: the step goes on changing.

@@ -180,7 +180,7 @@ func TestAnInterruptedUnsafeCallIsNotRepeatedButAsked(t *testing.T) {
 	}{
 		{"retry makes it again", core.Verdict{Decision: core.DecideRetry}, "results: paid", 2},
 		{"done takes the given result", core.Verdict{Decision: core.DecideDone, Result: "paid by hand"}, "results: paid by hand", 1},
-		{"deny tells the agent", core.Verdict{Decision: core.DecideDeny, Comment: "bank says no"}, "results: the call was interrupted and user:ann decided that it failed: bank says no", 1},
+		{"deny tells the agent", core.Verdict{Decision: core.DecideDeny, Comment: "bank says no"}, "results: the call was interrupted, and a person decided that it failed: bank says no", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -227,7 +227,7 @@ func TestApprovalBeforeACall(t *testing.T) {
 	}{
 		{"approve", core.Verdict{Decision: core.DecideApprove}, `results: put={"n":1}`},
 		{"edit", core.Verdict{Decision: core.DecideEdit, Arguments: []byte(`{"n":2}`)}, `results: put={"n":2}`},
-		{"deny", core.Verdict{Decision: core.DecideDeny}, "results: the call was not made: user:ann denied it"},
+		{"deny", core.Verdict{Decision: core.DecideDeny}, "results: the call was not made: a person denied it"},
 		{"done", core.Verdict{Decision: core.DecideDone, Result: "did it"}, "results: did it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -363,6 +363,44 @@ func TestARunThatCrashesTheServerAgainAndAgainIsSetAside(t *testing.T) {
 		wantFailed(t, r, core.CodeInternal)
 		if !strings.Contains(r.Error.Message, "set aside") {
 			t.Errorf("message %q", r.Error.Message)
+		}
+	})
+}
+
+func TestAWrongEditIsRefusedAndCanBeMended(t *testing.T) {
+	t.Parallel()
+	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
+		b := newBench(t, db, scripted(call("put", `{"n":1}`)))
+		b.agents["a"] = core.Agent{Tools: []core.ToolGrant{{Name: "put", Approval: core.ApprovalAlways}}}
+		o, _ := b.open()
+		id := b.start(o, "a", "go").ID
+		b.waiting(o, id)
+		a := b.approval(o, id)
+		for _, wrong := range []string{`{"n":"many"}`, `[1]`, `{`, ``} {
+			_, err := o.Decide(t.Context(), a.ID, core.Verdict{Decision: core.DecideEdit, Arguments: []byte(wrong), Actor: "user:ann"})
+			if core.CodeOf(err) != core.CodeInvalid {
+				t.Errorf("%s: %v", wrong, err)
+			}
+		}
+		b.decide(o, b.approval(o, id).ID, core.Verdict{Decision: core.DecideEdit, Arguments: []byte(`{"n":3}`)})
+		wantOutput(t, b.ended(o, id), `results: put={"n":3}`)
+	})
+}
+
+func TestTheStartOfARunDoesNotTellItsEnd(t *testing.T) {
+	t.Parallel()
+	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
+		b := newBench(t, db, scripted(call("look", `{}`)))
+		o, _ := b.open()
+		id := b.start(o, "a", "go").ID
+		b.ended(o, id)
+		for e, err := range o.Events(t.Context(), id, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := e.RunData; r != nil && (r.Status.Final() != e.Type.Final() || (r.Output != "") != e.Type.Final()) {
+				t.Errorf("%s carries a run that is %s with output %q", e.Type, r.Status, r.Output)
+			}
 		}
 	})
 }

@@ -250,7 +250,7 @@ func (s *segment) limitTime() (stop func() bool) {
 // stop ends the segment because the run's context ended.
 func (s *segment) stop(cause error) error {
 	if errors.Is(cause, errTimeLimit) {
-		return s.finish(core.RunFailed, core.Errorf(core.CodeLimit, "the limit of %s running time was reached; raise limits.time of the agent or of the run, and resume it", s.state.Run.Limits.Time), nil)
+		return s.finish(core.RunFailed, core.Errorf(core.CodeLimit, "the limit of %s running time was reached; resume the run to grant it as much again, or raise limits.time in the agent's file for new runs", s.state.Run.Limits.Time), nil)
 	}
 	return s.finish(core.RunCancelled, core.Errorf(core.CodeCancelled, "%s", cause.Error()), nil)
 }

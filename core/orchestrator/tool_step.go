@@ -142,9 +142,9 @@ func edited(st core.Step, call agents.Call, a core.Approval) core.Step {
 }
 
 func denial(a core.Approval) string {
-	text := "the call was not made: " + a.DecidedBy + " denied it"
+	text := "the call was not made: a person denied it" // who it was is no business of the model's
 	if a.Reason == core.ReasonInterrupted {
-		text = "the call was interrupted and " + a.DecidedBy + " decided that it failed"
+		text = "the call was interrupted, and a person decided that it failed"
 	}
 	if a.Comment != "" {
 		text += ": " + a.Comment

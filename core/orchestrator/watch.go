@@ -209,7 +209,7 @@ func (o *Orchestrator) expand(ctx context.Context, run string, page []core.Store
 				r, err = o.Run(ctx, run)
 				record = &r
 			}
-			e.RunData = record
+			e.RunData = asOf(*record, s.Type)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("event %s-%d: %w", run, s.N, err)
@@ -217,6 +217,15 @@ func (o *Orchestrator) expand(ctx context.Context, run string, page []core.Store
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+// asOf is the run as an event tells of it. Its start does not tell how it ended.
+func asOf(r core.Run, t core.EventType) *core.Run {
+	if t == core.EventRunStarted {
+		r.Status, r.FinishedAt, r.Output, r.Error = core.RunRunning, nil, "", nil
+		r.WaitReason, r.WaitDetail, r.WakeAt = "", "", nil
+	}
+	return &r
 }
 
 func (o *Orchestrator) messagesFrom(ctx context.Context, run, ref string) ([]core.Message, error) {

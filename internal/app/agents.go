@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sutazai/sutazai/core"
@@ -26,8 +27,23 @@ type agentFolder struct {
 	registry *agents.Registry
 	known    agents.Known
 	log      *slog.Logger
-	seen     string
+
+	mu   sync.Mutex
+	seen string
 }
+
+// Agent finds a definition. An unknown name is looked for in the files once more: it may have just been written.
+func (f *agentFolder) Agent(name string) (core.Agent, error) {
+	a, err := f.registry.Agent(name)
+	if core.CodeOf(err) == core.CodeNotFound {
+		f.load()
+		a, err = f.registry.Agent(name)
+	}
+	return a, err
+}
+
+// List shows every agent.
+func (f *agentFolder) List() []core.AgentStatus { return f.registry.List() }
 
 func newAgentFolder(dir string, specs []core.ToolSpec, checkModel func(string) error, log *slog.Logger) *agentFolder {
 	names := make([]string, len(specs))
@@ -46,6 +62,8 @@ func (f *agentFolder) sources() []agents.Source {
 
 // load reads the files if any of them has changed since the last time.
 func (f *agentFolder) load() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	now := f.stamp()
 	if f.seen == now {
 		return

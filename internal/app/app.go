@@ -122,7 +122,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.runs, err = orchestrator.New(ctx, orchestrator.Deps{
 		Database: a.db, Journal: a.db.Runs(), Handles: orchestrator.Handles{SQLite: a.db.SQLite(), Postgres: a.db.Postgres()},
-		Models: a.models, Tools: a.tools, Agents: a.agents.registry, Audit: auditLog, Observer: observer,
+		Models: a.models, Tools: a.tools, Agents: a.agents, Audit: auditLog, Observer: observer,
 		Limits: func() core.Limits { return a.settings.Load().Agents.Limits.Core() }, Log: o.Logger, Now: time.Now,
 	}, orchestrator.Config{
 		Executor: executor, MaxActive: cfg.Runs.MaxActive, MaxParallelTools: cfg.Runs.MaxParallelTools, MaxRepeats: cfg.Runs.RepeatedCalls,

@@ -27,10 +27,10 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 	})
 	a.limits = ratelimit.NewLimits(rates(cfg), time.Now)
 	handler, err := backend.New(backend.Deps{
-		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Agents: a.agents.registry, Models: a.models, Services: a.newServices(),
+		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Agents: a.agents, Models: a.models, Services: a.newServices(),
 		Auth: a.auth, Audit: auditLog, Limits: a.limits, Metrics: registry, Console: frontend.Handler(backend.Nonce), Logger: a.opts.Logger,
 		Routes: openai.Routes(openai.Deps{
-			Runs: a.runs, Agents: a.agents.registry, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL,
+			Runs: a.runs, Agents: a.agents, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL,
 		}),
 	}, backendConfig(a.opts.Version, cfg.Server))
 	if err != nil {

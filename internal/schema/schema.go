@@ -5,7 +5,9 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -42,3 +44,22 @@ func Compile(raw json.RawMessage) (*Schema, error) {
 
 // Decode reads one JSON value as a Schema wants it to validate.
 func Decode(raw []byte) (any, error) { return jsonschema.UnmarshalJSON(bytes.NewReader(raw)) }
+
+// Explain says in one line what a value that a Schema refused has wrong.
+func Explain(err error) string {
+	ve, ok := errors.AsType[*jsonschema.ValidationError](err)
+	if !ok {
+		return err.Error()
+	}
+	var parts []string
+	for _, unit := range ve.BasicOutput().Errors {
+		if unit.Error != nil {
+			where := strings.TrimPrefix(strings.ReplaceAll(unit.InstanceLocation, "/", "."), ".")
+			parts = append(parts, strings.TrimPrefix(where+": "+unit.Error.String(), ": "))
+		}
+	}
+	if len(parts) == 0 {
+		return strings.Join(strings.Fields(err.Error()), " ")
+	}
+	return strings.Join(parts, "; ")
+}

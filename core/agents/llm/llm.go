@@ -42,16 +42,16 @@ func exceeded(s agents.State) *core.Error {
 	if last.Role == core.RoleAssistant && len(last.ToolCalls) == 0 {
 		return nil // the answer is there; it is not thrown away
 	}
-	over := func(what, key string, used, limit any) *core.Error {
-		return core.Errorf(core.CodeLimit, "the limit of %v %s was reached (used %v); raise limits.%s of the agent or of the run, and resume it", limit, what, used, key)
+	over := func(what, key string, limit any) *core.Error {
+		return core.Errorf(core.CodeLimit, "the limit of %v %s was reached; resume the run to grant it as much again, or raise limits.%s in the agent's file for new runs", limit, what, key)
 	}
 	switch used := r.Usage.Tokens() - base.Tokens; {
 	case l.Steps > 0 && r.Steps-base.Steps >= l.Steps:
-		return over("steps", "steps", r.Steps-base.Steps, l.Steps)
+		return over("steps", "steps", l.Steps)
 	case l.Tokens > 0 && used >= l.Tokens:
-		return over("tokens", "tokens", used, l.Tokens)
+		return over("tokens", "tokens", l.Tokens)
 	case l.CostMicroUSD > 0 && r.Usage.CostMicroUSD-base.CostMicroUSD >= l.CostMicroUSD:
-		return over("US dollars", "cost_usd", fmt.Sprintf("%.4f", float64(r.Usage.CostMicroUSD-base.CostMicroUSD)/1e6), float64(l.CostMicroUSD)/1e6)
+		return over("US dollars", "cost_usd", float64(l.CostMicroUSD)/1e6)
 	}
 	return nil
 }

@@ -47,16 +47,17 @@ func (p *Provider) answerSchema(req core.ModelRequest) json.RawMessage {
 	if len(req.Schema) > 0 {
 		answer = req.Schema
 	}
-	return encode(schema{"anyOf": []any{
-		schema{
-			"type": "object", "additionalProperties": false, "required": []string{"tool_calls"},
-			"properties": schema{"tool_calls": schema{"type": "array", "minItems": 1, "maxItems": p.opt.MaxCalls, "items": schema{"anyOf": calls}}},
-		},
-		schema{
+	alternatives := []any{schema{
+		"type": "object", "additionalProperties": false, "required": []string{"tool_calls"},
+		"properties": schema{"tool_calls": schema{"type": "array", "minItems": 1, "maxItems": p.opt.MaxCalls, "items": schema{"anyOf": calls}}},
+	}}
+	if req.ToolChoice == "" { // else a tool must be called
+		alternatives = append(alternatives, schema{
 			"type": "object", "additionalProperties": false, "required": []string{"answer"},
 			"properties": schema{"answer": answer},
-		},
-	}})
+		})
+	}
+	return encode(schema{"anyOf": alternatives})
 }
 
 // withTools writes the tools into the system prompt, and earlier calls as the model itself would have written them.

@@ -18,6 +18,7 @@ package constrained
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/sutazai/sutazai/core"
@@ -72,6 +73,9 @@ func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func
 	}
 	if p.opt.Mode == aimodels.ToolsAuto && caps.Tools {
 		return p.inner.Chat(ctx, req, onDelta)
+	}
+	if i := slices.IndexFunc(req.Tools, func(t core.ToolSpec) bool { return t.Name == req.ToolChoice }); i >= 0 {
+		req.Tools = req.Tools[i : i+1] // the one that must be called
 	}
 	switch {
 	case caps.Small:

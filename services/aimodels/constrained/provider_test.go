@@ -357,3 +357,35 @@ func TestExamplesFitTheToolOrAreMadeFromIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAToolThatMustBeCalledLeavesNoWayAroundIt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		caps   aimodels.Capabilities
+		answer string
+	}{
+		{"small", small, `["read_file", "a.txt"]`},
+		{"general", general, `{"tool_calls":[{"name":"read_file","arguments":{"path":"a.txt"}}]}`},
+	} {
+		for choice, tools := range map[string]int{"required": 2, "read_file": 1} {
+			t.Run(c.name+" "+choice, func(t *testing.T) {
+				t.Parallel()
+				p, inner := setup(c.caps, Options{}, aimodelstest.Text(c.answer))
+				req := ask("Hello", calculator(), readFile())
+				req.ToolChoice = choice
+				resp, err := p.Chat(t.Context(), req, nil)
+				if err != nil || len(resp.Message.ToolCalls) != 1 || resp.Message.ToolCalls[0].Name != "read_file" {
+					t.Fatalf("got %+v, %v", resp, err)
+				}
+				s := string(inner.Requests()[0].Schema)
+				if strings.Contains(s, `"none"`) || strings.Contains(s, `"answer"`) {
+					t.Errorf("the schema leaves a way around: %s", s)
+				}
+				if n := strings.Count(s, `"const"`); n != tools {
+					t.Errorf("%d tools in %s, want %d", n, s, tools)
+				}
+			})
+		}
+	}
+}

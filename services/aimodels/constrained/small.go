@@ -67,7 +67,7 @@ func (p *Provider) decision(req core.ModelRequest, ask string) core.ModelRequest
 		longest = max(longest, len(lists[i]))
 	}
 	out := core.ModelRequest{
-		Model: req.Model, Seed: req.Seed, MaxTokens: decideTokens, Temperature: new(0.0), Schema: decisionSchema(tools),
+		Model: req.Model, Seed: req.Seed, MaxTokens: decideTokens, Temperature: new(0.0), Schema: decisionSchema(tools, req.ToolChoice != ""),
 		Messages: []core.Message{{Role: core.RoleSystem, Text: "Tools: " + strings.Join(names, ", ")}},
 	}
 	show := func(ask string, decision ...any) {
@@ -99,8 +99,9 @@ func (p *Provider) decision(req core.ModelRequest, ask string) core.ModelRequest
 	return out
 }
 
-// decisionSchema is ["tool", argument, …] of one tool, with its required arguments in their order, or ["none"].
-func decisionSchema(tools []core.ToolSpec) json.RawMessage {
+// decisionSchema is ["tool", argument, …] of one tool, with its required arguments in their order, or, unless a tool must
+// be called, ["none"].
+func decisionSchema(tools []core.ToolSpec, must bool) json.RawMessage {
 	tuple := func(items ...any) schema {
 		return schema{"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
 	}
@@ -117,7 +118,10 @@ func decisionSchema(tools []core.ToolSpec) json.RawMessage {
 		}
 		alternatives = append(alternatives, tuple(items...))
 	}
-	return encode(schema{"anyOf": append(alternatives, tuple(schema{"const": none}))})
+	if !must {
+		alternatives = append(alternatives, tuple(schema{"const": none}))
+	}
+	return encode(schema{"anyOf": alternatives})
 }
 
 // positional gives the required arguments in their order.

@@ -136,6 +136,27 @@ func TestExtraFieldsAreSentAndReplaceNothing(t *testing.T) {
 	}
 }
 
+func TestAToolThatMustBeCalledIsNamed(t *testing.T) {
+	t.Parallel()
+	for choice, want := range map[string]string{
+		"":         `"tools"`,
+		"required": `"tool_choice":"required"`,
+		"look":     `"tool_choice":{"function":{"name":"look"},"type":"function"}`,
+	} {
+		s := aimodelstest.OpenAIServer(aimodelstest.Always(aimodelstest.Text("x")))
+		h := httptest.NewServer(s)
+		t.Cleanup(h.Close)
+		p := newProvider(t, openaicompat.Config{HTTP: aimodels.HTTPConfig{Name: "x", BaseURL: h.URL}})
+		req := core.ModelRequest{Model: "m", ToolChoice: choice, Tools: []core.ToolSpec{{Name: "look", Parameters: []byte(`{"type":"object"}`)}}}
+		if _, err := p.Chat(t.Context(), req, nil); err != nil {
+			t.Fatal(err)
+		}
+		if body := string(s.Requests()[0].Body); !strings.Contains(body, want) || choice == "" && strings.Contains(body, "tool_choice") {
+			t.Errorf("%q: %s", choice, body)
+		}
+	}
+}
+
 func TestBaseURLIsChecked(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "127.0.0.1:8000/v1", "ftp://h/v1", "http:///v1", "http://user:pw@h/v1", "http://h/v1?key=1"} {

@@ -58,6 +58,13 @@ func (p *Provider) request(req core.ModelRequest) map[string]any {
 	body["stream_options"] = map[string]any{"include_usage": true}
 	if len(req.Tools) > 0 {
 		body["tools"] = tools(req.Tools)
+		switch req.ToolChoice {
+		case "":
+		case "required":
+			body["tool_choice"] = req.ToolChoice
+		default:
+			body["tool_choice"] = map[string]any{"type": "function", "function": map[string]any{"name": req.ToolChoice}}
+		}
 	}
 	if len(req.Schema) > 0 {
 		body["response_format"] = map[string]any{
