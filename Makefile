@@ -104,6 +104,11 @@ bench: build ## measure size, start, idle memory, throughput and storage growth
 e2e: build ## the real model through the browser, the command line and OpenAI clients
 	@scripts/maintenance/gate.sh e2e
 
+.PHONY: browser
+browser: $(MADE)/console ## the console's pages in Chromium: accessibility, security policy, layout, streaming cost
+	@scripts/maintenance/need.sh chromium chromium
+	@cd $(CONSOLE) && $(NPM) run --silent test:browser
+
 .PHONY: chaos
 chaos: build ## kill the server at random moments under load, on both databases
 	@$(TEST_POSTGRES) scripts/maintenance/gate.sh chaos

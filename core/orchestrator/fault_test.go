@@ -294,3 +294,23 @@ func TestOddTextFromModelsAndToolsIsStoredEverywhere(t *testing.T) {
 		}
 	})
 }
+
+func TestOddTextInADelegatedTaskIsStored(t *testing.T) {
+	t.Parallel()
+	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
+		b := newBench(t, db, &models{chat: func(_ context.Context, req core.ModelRequest, _ func(core.Delta)) (core.ModelResponse, error) {
+			switch m := last(req); {
+			case m.Role == core.RoleTool:
+				return answer(m.Text), nil
+			case m.Text == "go":
+				return calls(call(agents.DelegatePrefix+"helper", `{"task":"a\u0000b"}`)), nil
+			default:
+				return answer("got " + m.Text), nil
+			}
+		}})
+		b.agents["a"] = core.Agent{Agents: []string{"helper"}}
+		b.agents["helper"] = core.Agent{}
+		o, _ := b.open()
+		wantOutput(t, b.ended(o, b.start(o, "a", "go").ID), "got a\uFFFDb")
+	})
+}

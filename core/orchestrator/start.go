@@ -26,9 +26,6 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 		return run, false, core.Errorf(core.CodeTooLarge, "the task has %d bytes, at most %d are allowed; attach long input as a file", len(in.Input), maxInput)
 	}
 	in.Input = core.CleanText(in.Input)
-	for i := range in.History {
-		in.History[i].Text = core.CleanText(in.History[i].Text)
-	}
 	hash, err := requestHash(in)
 	if err != nil {
 		return run, false, err
@@ -97,7 +94,7 @@ func (o *Orchestrator) insertRun(ctx context.Context, q dbtx.Querier, r core.Run
 		return err
 	}
 	for i, m := range messages {
-		m.Index = i
+		m.Index, m.Text = i, core.CleanText(m.Text)
 		if err := o.Journal.AddMessage(ctx, q, r.ID, m); err != nil {
 			return err
 		}

@@ -170,8 +170,8 @@ func (s *Service) StillValid(ctx context.Context, p Principal) bool {
 // CreateKey makes a key and returns its secret, which is stored nowhere.
 func (s *Service) CreateKey(ctx context.Context, name string, scopes []core.Scope, expires *time.Time) (core.APIKey, string, error) {
 	name = strings.TrimSpace(name)
-	if name == "" || utf8.RuneCountInString(name) > 100 {
-		return core.APIKey{}, "", fieldError("name", "a key needs a name of 1 to 100 characters")
+	if name == "" || utf8.RuneCountInString(name) > 100 || name != core.CleanText(name) {
+		return core.APIKey{}, "", fieldError("name", "a key needs a name of 1 to 100 printable characters")
 	}
 	if len(scopes) == 0 {
 		scopes = []core.Scope{core.ScopeRead, core.ScopeRun}
