@@ -278,7 +278,6 @@ func TestOddTextFromModelsAndToolsIsStoredEverywhere(t *testing.T) {
 				c.ID = "id\x00"
 				r := calls(c)
 				r.Message.Text = "nul \x00 and \xff"
-				r.Usage.InputTokens = 1<<63 - 1
 				return r, nil
 			}
 			return answer(last(req).Text), nil
@@ -286,11 +285,33 @@ func TestOddTextFromModelsAndToolsIsStoredEverywhere(t *testing.T) {
 		b.tools.do = func(context.Context, core.ToolInvocation) core.ToolResult { return core.ToolResult{Text: "a\x00b\xff"} }
 		o, _ := b.open()
 		r := b.ended(o, b.start(o, "a", "go\x00").ID)
-		if r.Status == core.RunSucceeded && r.Output != "a\uFFFDb\uFFFD" || r.Usage.Tokens() < 0 {
-			t.Errorf("got %s %q, %d tokens (%+v)", r.Status, r.Output, r.Usage.Tokens(), r.Error)
+		wantOutput(t, r, "a\uFFFDb\uFFFD")
+		messages, err := o.Messages(t.Context(), r.ID)
+		if err != nil || len(messages) != 4 {
+			t.Fatalf("%d messages (%v)", len(messages), err)
 		}
-		if r.Status != core.RunFailed || r.Error.Code != core.CodeLimit { // the tokens that it claims are beyond the limit
-			t.Errorf("got %s %+v", r.Status, r.Error)
+		if messages[0].Text != "go\uFFFD" || messages[1].Text != "nul \uFFFD and \uFFFD" {
+			t.Errorf("stored %q, %q", messages[0].Text, messages[1].Text)
+		}
+		if id := messages[1].ToolCalls[0].ID; id != messages[2].ToolCallID || id != core.CleanText(id) {
+			t.Errorf("the call %q is answered as %q", id, messages[2].ToolCallID)
+		}
+	})
+}
+
+func TestAnImpossibleUsageDoesNotOverflow(t *testing.T) {
+	t.Parallel()
+	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
+		b := newBench(t, db, &models{chat: func(context.Context, core.ModelRequest, func(core.Delta)) (core.ModelResponse, error) {
+			r := calls(call("look", `{}`))
+			r.Usage = core.Usage{InputTokens: 1<<63 - 1, OutputTokens: 1<<63 - 1, CostMicroUSD: -5}
+			return r, nil
+		}})
+		o, _ := b.open()
+		r := b.ended(o, b.start(o, "a", "go").ID)
+		wantFailed(t, r, core.CodeLimit) // it claims more tokens than the run may use
+		if r.Usage.Tokens() <= 0 || r.Usage.CostMicroUSD < 0 {
+			t.Errorf("usage %+v", r.Usage)
 		}
 	})
 }
