@@ -86,9 +86,10 @@ func (a assigner) fromVariable(s *spec, below *node, rest string) (path []string
 
 // entryFromVariable finds an entry that exists, or names a new one where the map allows that.
 func (a assigner) entryFromVariable(s *spec, below *node, rest string) (path []string, found *spec) {
+	whole := s.elem.kind != kindSection || s.elem.short != nil // a variable may hold the whole entry
 	if below != nil {
 		for _, key := range below.keys {
-			if rest == envName(key) && s.elem.kind != kindSection {
+			if rest == envName(key) && whole {
 				return []string{key}, s.elem
 			}
 			if deeper, ok := strings.CutPrefix(rest, envName(key)+"_"); ok {
@@ -110,6 +111,9 @@ func (a assigner) entryFromVariable(s *spec, below *node, rest string) (path []s
 				return append([]string{strings.ToLower(rest[:i])}, path...), found
 			}
 		}
+	}
+	if whole {
+		return []string{strings.ToLower(rest)}, s.elem
 	}
 	return nil, nil
 }
@@ -220,6 +224,12 @@ func (a assigner) fromText(s *spec, text string, at place, key string) *node {
 	value := parseYAML([]byte(trimmed), at, key, a.found)
 	if value == nil && len(a.found.list) == before { // nothing in it
 		return &node{shape: shapeNull, at: at}
+	}
+	if value != nil && value.shape == shapeList && s.short != nil { // so that a further variable can add to it
+		value.inPlace = true
+		section := newMapping(at)
+		section.set(s.short.key, value)
+		return section
 	}
 	return value
 }

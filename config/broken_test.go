@@ -23,7 +23,7 @@ func brokenSettings() []broken {
 	return []broken{
 		{
 			name: "an unknown key with a near one", file: "server:\n  lisen: 127.0.0.1:1\n",
-			want: []string{`sutazai.yaml:2: server.lisen: unknown key; expected one of listen, data_dir, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit (did you mean "listen"?)`},
+			want: []string{`sutazai.yaml:2: server.lisen: unknown key; expected one of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit (did you mean "listen"?)`},
 		},
 		{
 			name: "an unknown section", file: "\n\nsrever: {}\n",
@@ -39,7 +39,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "an unknown key of a provider", file: openai + "      api_kye: env:K\n",
-			want: []string{`sutazai.yaml:6: models.providers.cloud.api_kye: unknown key; expected one of kind, base_url, api_key, tools, timeout, headers, models, prices (did you mean "api_key"?)`},
+			want: []string{`sutazai.yaml:6: models.providers.cloud.api_kye: unknown key; expected one of kind, base_url, api_key, api_keys, region, api_version, deployments, quirks, tools, timeout, probe, concurrency, headers, models, prices (did you mean "api_key"?)`},
 		},
 		{
 			name: "a number where a whole number is expected in quotes", file: "database:\n  max_conns: \"10\"\n",
@@ -95,11 +95,11 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a value where a section is expected", file: "server: 127.0.0.1:8080\n",
-			want: []string{`sutazai.yaml:1: server: is a text; expected a mapping with some of listen, data_dir, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`},
+			want: []string{`sutazai.yaml:1: server: is a text; expected a mapping with some of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`},
 		},
 		{
 			name: "a list where a map is expected", file: "models:\n  providers:\n    - {kind: ollama}\n",
-			want: []string{`sutazai.yaml:2: models.providers: is a list; expected a mapping of names to mappings with kind, base_url, api_key, tools, timeout, headers, models, prices`},
+			want: []string{`sutazai.yaml:2: models.providers: is a list; expected a mapping of names to mappings with kind, base_url, api_key, api_keys, region, api_version, deployments, quirks, tools, timeout, probe, concurrency, headers, models, prices`},
 		},
 		{
 			name: "one value where a list is expected", file: "server:\n  allowed_hosts: a.example.com\n",
@@ -111,11 +111,11 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a number where lists are expected", file: "models: {routes: 7}\n",
-			want: []string{`sutazai.yaml:1: models.routes: is a number; expected a mapping of names to lists of mappings with target`},
+			want: []string{`sutazai.yaml:1: models.routes: is a number; expected a mapping of names to lists of mappings with target, weight, or mappings with targets, strategy, fallback, sticky, hedge, cache, cache_ttl, cache_threshold, guardrails`},
 		},
 		{
 			name: "one target where a list of them is expected", file: "models: {routes: {default: local/default}}\n",
-			want: []string{`sutazai.yaml:1: models.routes.default: is a text; expected a list of mappings with target, such as [{target: local/default}]`},
+			want: []string{`sutazai.yaml:1: models.routes.default: is a text; expected a list of mappings with target, weight, such as [{target: local/default}], or a mapping with some of targets, strategy, fallback, sticky, hedge, cache, cache_ttl, cache_threshold, guardrails`},
 		},
 		{
 			name: "an empty item of a list", file: "server:\n  allowed_hosts:\n    -\n",
@@ -193,7 +193,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a provider without a kind", file: "models:\n  providers:\n    cloud:\n      base_url: https://api.example.com\n", loose: true,
-			want: []string{`sutazai.yaml:3: models.providers.cloud.kind: is missing; expected one of local, openai, ollama`},
+			want: []string{`sutazai.yaml:3: models.providers.cloud.kind: is missing; expected one of local, openai, responses, anthropic, gemini, azure, bedrock, ollama`},
 		},
 		{
 			name: "credentials in an address", file: "models:\n  providers:\n    cloud: {kind: openai, base_url: \"https://me:hunter2@api.example.com\"}\n",
@@ -221,7 +221,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a target without its key", file: "models: {routes: {fast: [local/default]}}\n",
-			want: []string{`sutazai.yaml:1: models.routes.fast[0]: is a text; expected a mapping with some of target`},
+			want: []string{`sutazai.yaml:1: models.routes.fast[0]: is a text; expected a mapping with some of target, weight`},
 		},
 		{
 			name: "an item that is empty", file: "models: {routes: {fast: [{}]}}\n",
@@ -284,7 +284,7 @@ func brokenSettings() []broken {
 			want: []string{
 				`4 settings are wrong:`,
 				`  sutazai.yaml:2: server.auth: is "off"; expected one of required, none`,
-				`  sutazai.yaml:3: server.port: unknown key; expected one of listen, data_dir, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`,
+				`  sutazai.yaml:3: server.port: unknown key; expected one of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`,
 				`  env SUTAZAI_NOPE: unknown variable; expected the name of a setting, such as SUTAZAI_SERVER_LISTEN for server.listen`,
 				`  --set: log.level: is "x"; expected one of debug, info, warn, error`,
 			},
@@ -298,7 +298,7 @@ func brokenSettings() []broken {
 
 func TestWhatIsWrongIsSaidExactly(t *testing.T) {
 	t.Parallel()
-	for _, tc := range brokenSettings() {
+	for _, tc := range append(brokenSettings(), brokenModels()...) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			dir := write(t, "sutazai.yaml", tc.file)
@@ -321,7 +321,7 @@ func TestWhatIsWrongIsSaidExactly(t *testing.T) {
 
 func TestTheSchemaRejectsWhatItCanSee(t *testing.T) {
 	t.Parallel()
-	for _, tc := range brokenSettings() {
+	for _, tc := range append(brokenSettings(), brokenModels()...) {
 		if tc.loose {
 			continue
 		}

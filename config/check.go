@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"net/url"
 	"os"
@@ -10,58 +9,22 @@ import (
 	"strings"
 
 	"github.com/sutazai/sutazai/core"
-	"github.com/sutazai/sutazai/internal/nearest"
 )
 
 // checkTogether reports what is impossible only in combination.
 func checkTogether(c *Config, tree *node, found *findings) {
-	at := func(path ...string) place {
-		if n := tree.lookup(path...); n != nil {
-			return n.at
-		}
-		return place{source: originDefault}
-	}
-	if c.Server.Auth == "none" && c.Server.Listen != "" && !loopback(c.Server.Listen) {
-		found.add(at("server", "auth"), "server.auth",
-			"is none while server.listen is %q (%s): anybody who reaches that address could run agents with your files and keys; set server.auth to required, or listen on loopback (127.0.0.1:8080) and put a proxy that authenticates in front",
-			c.Server.Listen, at("server", "listen"))
-	}
-	if c.Models.Retry.Base > c.Models.Retry.Max && !found.about("models.retry") {
-		found.add(at("models", "retry", "base"), "models.retry.base", "is %s, longer than models.retry.max (%s, %s); expected base to be at most max",
-			c.Models.Retry.Base, c.Models.Retry.Max, at("models", "retry", "max"))
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Models.Providers)) {
-		key := "models.providers." + name
-		if name == "agent" {
-			found.add(at("models", "providers", name), key, "the name agent is taken: agent/<name> is an agent as a model; expected another name")
-		}
-		if p := c.Models.Providers[name]; p.Kind == "openai" && p.BaseURL == "" && !found.about(key+".base_url") {
-			found.add(at("models", "providers", name), key+".base_url", "is missing; expected the address of the API, such as https://api.example.com/v1, since kind is openai")
+	for _, l := range []struct{ key, address string }{{"listen", c.Server.Listen}, {"ollama_listen", c.Server.OllamaListen}} {
+		if c.Server.Auth == "none" && l.address != "" && !loopback(l.address) {
+			found.add(tree.placeOf("server", "auth"), "server.auth",
+				"is none while server.%s is %q (%s): anybody who reaches that address could run agents with your files and keys; set server.auth to required, or listen on loopback (127.0.0.1:8080) and put a proxy that authenticates in front",
+				l.key, l.address, tree.placeOf("server", l.key))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Models.Routes)) {
-		checkRoute(c, name, at("models", "routes", name), tree.lookup("models", "routes", name), found)
+	if c.Server.OllamaListen != "" && c.Server.OllamaListen == c.Server.Listen && !strings.HasSuffix(c.Server.Listen, ":0") {
+		found.add(tree.placeOf("server", "ollama_listen"), "server.ollama_listen", "is %q, which server.listen (%s) has already; expected another address or port",
+			c.Server.OllamaListen, tree.placeOf("server", "listen"))
 	}
-}
-
-func checkRoute(c *Config, name string, at place, list *node, found *findings) {
-	key := "models.routes." + name
-	if len(c.Models.Routes[name]) == 0 {
-		found.add(at, key, "is an empty list; expected at least one target, such as [{target: local/default}]")
-	}
-	for i, target := range c.Models.Routes[name] {
-		provider, _, ok := strings.Cut(target.Target, "/")
-		if _, known := c.Models.Providers[provider]; known || !ok {
-			continue
-		}
-		key := fmt.Sprintf("%s[%d].target", key, i)
-		if found.about("models.providers." + provider) {
-			continue // it is there, and what is wrong with it is already said
-		}
-		names := slices.Sorted(maps.Keys(c.Models.Providers))
-		found.add(list.items[i].fields["target"].at, key, "%q names the provider %q, which is not in models.providers; expected one of %s%s",
-			target.Target, provider, strings.Join(names, ", "), didYouMean(nearest.Nearest(provider, names)))
-	}
+	checkModels(c, tree, found)
 }
 
 // Warning is something that works, but probably not as wished.
@@ -94,6 +57,13 @@ func (c *Config) Check() []Warning {
 			if message := checkSecret(l, c.origin.env); message != "" {
 				warn(l, "%s", message)
 			}
+		case l.spec.kind == kindList && l.spec.elem.kind == kindSecret:
+			for i, item := range l.node.items {
+				item := leaf{fmt.Sprintf("%s[%d]", l.key, i), l.spec.elem, item}
+				if message := checkSecret(item, c.origin.env); message != "" {
+					warn(item, "%s", message)
+				}
+			}
 		case l.key == "server.auth" && c.Server.Auth == "none":
 			warn(l, "every program and person on this machine may run agents; set it to required unless that is wished")
 		case l.key == "tools.fetch.allow_private" && c.Tools.Fetch.AllowPrivate:
@@ -104,8 +74,13 @@ func (c *Config) Check() []Warning {
 			warn(l, "every client may invent the address under which it is limited and audited; name only your proxies")
 		case strings.HasPrefix(l.key, "models.providers.") && strings.HasSuffix(l.key, ".base_url"):
 			name := strings.TrimSuffix(strings.TrimPrefix(l.key, "models.providers."), ".base_url")
-			if c.Models.Providers[name].APIKey.IsSet() && strings.HasPrefix(l.node.text, "http://") && !loopbackURL(l.node.text) {
+			if len(c.Models.Providers[name].Keys()) > 0 && strings.HasPrefix(l.node.text, "http://") && !loopbackURL(l.node.text) {
 				warn(l, "the API key travels unencrypted; use an https address")
+			}
+		case strings.HasPrefix(l.key, "models.routes.") && strings.HasSuffix(l.key, ".targets"):
+			name := strings.TrimSuffix(strings.TrimPrefix(l.key, "models.routes."), ".targets")
+			if route := c.Models.Routes[name]; route.Strategy != "weighted" && slices.ContainsFunc(route.Targets, func(t Target) bool { return t.Weight != 1 }) {
+				warn(l, "the weights have no effect with the strategy %s; set strategy to weighted", route.Strategy)
 			}
 		}
 	}

@@ -16,8 +16,9 @@ import (
 //
 // The yaml tag is the key. Further tags: doc (a description, where the shared file has no line to comment),
 // default (of a field of a map entry or list item), enum, min, max, as:"size", format (see format.go), required,
-// keys (the pattern of a map's keys), envkeys:"true" (a variable may name a new entry), and reload:"true" for what
-// a running server can take over without a restart.
+// keys (the pattern of a map's keys), envkeys:"true" (a variable may name a new entry), short:"true" (a list written in
+// the place of the section stands for this field), example (of a field, for messages), and reload:"true" for what a
+// running server can take over without a restart. enum, min, max and format of a list or map are its items'.
 type Config struct {
 	Server   Server   `yaml:"server"`
 	Log      Log      `yaml:"log"`
@@ -33,7 +34,9 @@ type Config struct {
 // Server is how the program is reached and where it keeps its data.
 type Server struct {
 	Listen         string        `yaml:"listen" format:"listen"`
-	DataDir        string        `yaml:"data_dir"` // absolute after Load
+	OllamaListen   string        `yaml:"ollama_listen" format:"optional listen"` // "" = off
+	DataDir        string        `yaml:"data_dir"`                               // absolute after Load
+	SecretKey      Secret        `yaml:"secret_key"`                             // unset = secret.key in DataDir
 	Auth           string        `yaml:"auth" enum:"required,none"`
 	PublicURL      string        `yaml:"public_url" format:"url"`
 	AllowedHosts   []string      `yaml:"allowed_hosts" format:"host"`
@@ -61,6 +64,7 @@ type RateLimit struct {
 	PerKeyPerMinute     int `yaml:"per_key_per_minute" min:"1"`
 	PerAddressPerMinute int `yaml:"per_address_per_minute" min:"1"`
 	LoginPerMinute      int `yaml:"login_per_minute" min:"1"`
+	TokensPerKey        int `yaml:"tokens_per_key_per_minute" min:"0"` // 0 = no limit
 }
 
 // Log is what the server writes about itself.
@@ -103,63 +107,6 @@ type Runs struct {
 	OutagePatience   time.Duration `yaml:"outage_patience" min:"0s"`
 	MaxParallelTools int           `yaml:"max_parallel_tools" min:"1" max:"256"`
 	RepeatedCalls    int           `yaml:"repeated_calls" min:"2"`
-}
-
-// Models is which models there are and how they are called.
-type Models struct {
-	Providers map[string]Provider `yaml:"providers" envkeys:"true" keys:"^[a-z0-9][a-z0-9_-]{0,62}$"`
-	Routes    map[string][]Target `yaml:"routes" envkeys:"true" keys:"^[a-z0-9][a-z0-9._-]{0,62}$"`
-	Retry     Retry               `yaml:"retry"`
-	Breaker   Breaker             `yaml:"breaker"`
-	Local     Local               `yaml:"local"`
-}
-
-// Provider is one model server.
-type Provider struct {
-	Kind    string            `yaml:"kind" enum:"local,openai,ollama" required:"true" doc:"Which server it is: local (the model server that SutazAI runs itself), openai (anything that speaks the OpenAI API), ollama."`
-	BaseURL string            `yaml:"base_url" format:"url" default:"" doc:"Address of the API, such as https://api.example.com/v1. Needed for openai; empty for ollama means http://127.0.0.1:11434."`
-	APIKey  Secret            `yaml:"api_key" default:"" doc:"The key, by reference: env:NAME or file:/path."`
-	Tools   string            `yaml:"tools" enum:"auto,native,constrained" default:"auto" doc:"How models call tools: native (the server's own tool calls), constrained (the answer is held to a schema; for models that know no tools), auto (native where it is known to work)."`
-	Timeout time.Duration     `yaml:"timeout" min:"1s" max:"24h" default:"120s" doc:"How long one call may stay silent before it counts as failed."`
-	Headers map[string]Secret `yaml:"headers" keys:"^[A-Za-z0-9!#$%&'*+.^_|~-]+$" default:"{}" doc:"Further HTTP headers of every call; a value may be a reference like api_key."`
-	Models  []string          `yaml:"models" default:"[]" doc:"The models to offer. Empty: whatever the server lists."`
-	Prices  map[string]Price  `yaml:"prices" keys:"." default:"{}" doc:"What a model costs, by model name. A model without a price costs nothing."`
-}
-
-// Price is what a model costs.
-type Price struct {
-	InputUSDPerMillion  float64 `yaml:"input_usd_per_million" min:"0" default:"0" doc:"US dollars for a million input tokens."`
-	OutputUSDPerMillion float64 `yaml:"output_usd_per_million" min:"0" default:"0" doc:"US dollars for a million output tokens."`
-}
-
-// Target is one place where a route may send a call; the first one that works answers.
-type Target struct {
-	Target string `yaml:"target" format:"target" required:"true" doc:"The model to call, as provider/model."`
-}
-
-// Retry is how often and how fast a failed model call is tried again.
-type Retry struct {
-	Attempts int           `yaml:"attempts" min:"1" max:"20"`
-	Base     time.Duration `yaml:"base" min:"1ms"`
-	Max      time.Duration `yaml:"max" min:"1ms"`
-}
-
-// Breaker is when a failing model server is left alone for a while.
-type Breaker struct {
-	Failures int           `yaml:"failures" min:"1"`
-	Open     time.Duration `yaml:"open" min:"10ms"`
-}
-
-// Local is the model server that SutazAI finds, starts and watches itself.
-type Local struct {
-	Runtime      string        `yaml:"runtime" enum:"auto,llama-server,ollama,xllamacpp,off"`
-	Model        string        `yaml:"model"`
-	Python       string        `yaml:"python"`
-	Threads      int           `yaml:"threads" min:"0" max:"1024"`
-	Context      int           `yaml:"context" min:"512" max:"10000000"`
-	Parallel     int           `yaml:"parallel" min:"1" max:"256"`
-	ReadyTimeout time.Duration `yaml:"ready_timeout" min:"1s" max:"1h"`
-	Hub          string        `yaml:"hub" format:"url"`
 }
 
 // Tools bounds what the built-in tools may use.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 	"time"
 )
@@ -29,7 +30,7 @@ func (d decoder) decode(n *node, s *spec, into reflect.Value, path string) {
 	case kindList:
 		list := reflect.MakeSlice(into.Type(), len(n.items), len(n.items))
 		for i, item := range n.items {
-			d.decode(item, s.elem, list.Index(i), path)
+			d.decode(item, s.elem, list.Index(i), fmt.Sprintf("%s[%d]", path, i))
 		}
 		into.Set(list)
 	default:

@@ -17,6 +17,7 @@ const (
 )
 
 var (
+	regionForm   = regexp.MustCompile(formatPattern("region"))
 	hostForm     = regexp.MustCompile(hostPattern)
 	wildcardForm = regexp.MustCompile(wildcardPattern)
 )
@@ -34,6 +35,12 @@ func formatPattern(format string) string {
 		return wildcardPattern
 	case "network":
 		return `^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$`
+	case "optional listen":
+		return `^$|^.*:[0-9]{1,5}$`
+	case "optional target":
+		return `^$|^[a-z0-9][a-z0-9_-]*/.+$`
+	case "region":
+		return `^$|^[a-z]{2}(-[a-z]+)+-[0-9]+$`
 	case "target":
 		return `^[a-z0-9][a-z0-9_-]*/.+$`
 	case "database":
@@ -44,6 +51,12 @@ func formatPattern(format string) string {
 
 // checkFormat returns what is wrong with a text of the given format and what was expected, "" when nothing is.
 func checkFormat(format, text string) string {
+	if optional, ok := strings.CutPrefix(format, "optional "); ok {
+		if text == "" {
+			return ""
+		}
+		format = optional
+	}
 	switch format {
 	case "listen":
 		return checkListen(text)
@@ -65,10 +78,23 @@ func checkFormat(format, text string) string {
 		if provider, model, ok := strings.Cut(text, "/"); !ok || provider == "" || model == "" {
 			return fmt.Sprintf("is %q; expected provider/model, such as local/default", brief(text))
 		}
+	case "region":
+		if !regionForm.MatchString(text) {
+			return fmt.Sprintf("is %q; expected the name of a region, such as eu-central-1", brief(text))
+		}
+	case "pattern":
+		if _, err := regexp.Compile(text); err != nil {
+			return fmt.Sprintf("is no regular expression: %s; expected one of RE2, which knows no look-around and no back references", syntaxReason(err))
+		}
 	case "database":
 		return checkDatabase(text)
 	}
 	return ""
+}
+
+// syntaxReason returns what is wrong with a regular expression and where.
+func syntaxReason(err error) string {
+	return strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 }
 
 // parseNetwork reads an address, which is a network of one, or a network such as 10.0.0.0/8.

@@ -40,6 +40,7 @@ type node struct {
 	keys    []string // of fields, in the order written
 	items   []*node
 	at      place
+	inPlace bool   // a list that was written in the place of the section that holds it
 	comment string // the lines of comment right above the key
 }
 
@@ -69,6 +70,14 @@ func (n *node) lookup(path ...string) *node {
 		n = n.fields[key]
 	}
 	return n
+}
+
+// placeOf returns where the value at the end of the keys was written; what nobody wrote is a default.
+func (n *node) placeOf(path ...string) place {
+	if n = n.lookup(path...); n != nil {
+		return n.at
+	}
+	return place{source: originDefault}
 }
 
 // merge lays over on top of n: mappings merge key by key, null removes an entry, anything else replaces.

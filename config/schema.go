@@ -19,6 +19,7 @@ type schemaNode struct {
 	Minimum              *float64               `json:"minimum,omitempty"`
 	Maximum              *float64               `json:"maximum,omitempty"`
 	AnyOf                []*schemaNode          `json:"anyOf,omitempty"`
+	OneOf                []*schemaNode          `json:"oneOf,omitempty"`
 	Default              any                    `json:"default,omitempty"`
 	Properties           map[string]*schemaNode `json:"properties,omitempty"`
 	PropertyNames        *schemaNode            `json:"propertyNames,omitempty"`
@@ -63,6 +64,9 @@ func (s *spec) schema(shared *node) *schemaNode {
 		n.Properties = map[string]*schemaNode{}
 		for _, f := range s.fields {
 			n.Properties[f.key] = f.schema(shared.lookup(f.key))
+		}
+		if s.short != nil {
+			return &schemaNode{OneOf: []*schemaNode{s.short.schema(nil), n}}
 		}
 		return n
 	case kindMap:

@@ -110,7 +110,7 @@ func (l leaf) show() string {
 	return l.node.text
 }
 
-// plain returns a value as strings, slices and maps, secrets hidden.
+// plain returns a value as JSON has it, secrets hidden; durations and sizes as they are written.
 func (n *node) plain(s *spec) any {
 	switch {
 	case s.kind == kindList:
@@ -127,6 +127,10 @@ func (n *node) plain(s *spec) any {
 			}
 		}
 		return fields
+	case s.kind == kindInteger || s.kind == kindNumber || s.kind == kindBool:
+		if value, problem := s.value(n); problem == "" {
+			return value
+		}
 	}
 	return leaf{spec: s, node: n}.show()
 }
@@ -139,6 +143,20 @@ func (l leaf) identity() string {
 	case l.spec.leaf():
 		value, _ := l.spec.value(l.node)
 		return fmt.Sprint(value)
+	case l.spec.kind == kindList:
+		var items []string
+		for _, item := range l.node.items {
+			items = append(items, leaf{spec: l.spec.elem, node: item}.identity())
+		}
+		return strings.Join(items, "\x00")
+	case l.spec.kind == kindSection:
+		var fields []string
+		for _, f := range l.spec.fields {
+			if child := l.node.fields[f.key]; child != nil {
+				fields = append(fields, f.key+"="+leaf{spec: f, node: child}.identity())
+			}
+		}
+		return strings.Join(fields, "\x00")
 	}
 	return l.show()
 }

@@ -37,6 +37,8 @@ type spec struct {
 	keys     *regexp.Regexp // what a map's keys must match
 	envKeys  bool
 	fallback *string // value of a missing field in a map entry or list item
+	short    *spec   // of a section: the field that a list in the section's place stands for; nil = none
+	example  string  // of a value, for messages
 	doc      string
 	required bool
 	reload   bool
@@ -51,7 +53,7 @@ func describeType(t reflect.Type, field reflect.StructField, reload bool) *spec 
 	tag := field.Tag
 	s := &spec{
 		key: tag.Get("yaml"), min: tag.Get("min"), max: tag.Get("max"), format: tag.Get("format"), doc: tag.Get("doc"),
-		envKeys: tag.Get("envkeys") == "true", required: tag.Get("required") == "true",
+		example: tag.Get("example"), envKeys: tag.Get("envkeys") == "true", required: tag.Get("required") == "true",
 		reload: reload || tag.Get("reload") == "true",
 	}
 	if enum := tag.Get("enum"); enum != "" {
@@ -83,6 +85,9 @@ func (s *spec) descend(t reflect.Type, tag reflect.StructTag) {
 				child := describeType(field.Type, field, s.reload)
 				child.index = i
 				s.fields = append(s.fields, child)
+				if field.Tag.Get("short") == "true" {
+					s.short = child
+				}
 			}
 		}
 	case reflect.Map:
@@ -93,6 +98,7 @@ func (s *spec) descend(t reflect.Type, tag reflect.StructTag) {
 		s.kind = kindList
 		s.elem = describeType(t.Elem(), reflect.StructField{}, s.reload)
 		s.elem.format, s.format = s.format, ""
+		s.elem.enum, s.enum = s.enum, nil
 	case reflect.String:
 		s.kind = kindText
 	case reflect.Bool:
@@ -121,6 +127,14 @@ func (s *spec) names() []string {
 		names[i] = f.key
 	}
 	return names
+}
+
+// below returns the path of a section's field; of a list in the section's place, that is the section's own.
+func (s *spec) below(path string, f *spec, n *node) string {
+	if f == s.short && n != nil && n.inPlace {
+		return path
+	}
+	return join(path, f.key)
 }
 
 // leaf reports whether a setting is one value.

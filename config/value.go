@@ -145,7 +145,11 @@ func (s *spec) expected() string {
 	}
 	switch s.kind {
 	case kindSection:
-		return "a mapping with some of " + strings.Join(s.names(), ", ")
+		mapping := "a mapping with some of " + strings.Join(s.names(), ", ")
+		if s.short != nil {
+			return s.short.expected() + ", or " + mapping
+		}
+		return mapping
 	case kindMap:
 		return "a mapping of names to " + s.elem.expectedMany()
 	case kindList:
@@ -172,6 +176,9 @@ func (s *spec) expected() string {
 func (s *spec) expectedMany() string {
 	switch s.kind {
 	case kindSection:
+		if s.short != nil {
+			return "lists of " + s.short.elem.expectedMany() + ", or mappings with " + strings.Join(s.names(), ", ")
+		}
 		return "mappings with " + strings.Join(s.names(), ", ")
 	case kindList:
 		return "lists of " + s.elem.expectedMany()
@@ -180,8 +187,19 @@ func (s *spec) expectedMany() string {
 }
 
 func (s *spec) exampleList() string {
-	if s.elem.kind == kindSection {
-		return "[{target: local/default}]"
+	switch {
+	case s.elem.kind == kindSection:
+		var fields []string
+		for _, f := range s.elem.fields {
+			if f.example != "" {
+				fields = append(fields, f.key+": "+f.example)
+			}
+		}
+		return "[{" + strings.Join(fields, ", ") + "}]"
+	case s.elem.kind == kindSecret:
+		return "[env:NAME, file:/path]"
+	case len(s.elem.enum) > 0:
+		return "[" + strings.Join(s.elem.enum, ", ") + "]"
 	}
 	return "[one, two]"
 }

@@ -35,12 +35,21 @@ func (v vetter) section(n *node, s *spec, path string) *node {
 	if n.shape == shapeNull { // every line below it is a comment
 		return nil
 	}
+	kept := newMapping(n.at)
+	kept.comment = n.comment
+	if n.shape == shapeList && s.short != nil {
+		right := v.list(n, s.short, path)
+		if right == nil {
+			return nil
+		}
+		right.inPlace = true
+		kept.set(s.short.key, right)
+		return kept
+	}
 	if n.shape != shapeMapping {
 		v.found.add(n.at, path, "is %s; expected %s", n.sort(), s.expected())
 		return nil
 	}
-	kept := newMapping(n.at)
-	kept.comment = n.comment
 	for _, key := range n.keys {
 		child := n.fields[key]
 		field := s.field(key)
@@ -48,7 +57,8 @@ func (v vetter) section(n *node, s *spec, path string) *node {
 			v.found.add(child.at, join(path, key), "%s", v.unknown(key, s))
 			continue
 		}
-		if right := v.vet(child, field, join(path, key)); right != nil {
+		if right := v.vet(child, field, s.below(path, field, child)); right != nil {
+			right.inPlace = child.inPlace
 			kept.set(key, right)
 		}
 	}
@@ -137,13 +147,14 @@ func (v vetter) complete(n *node, s *spec, path string) {
 				child = f.defaultNode()
 				n.set(f.key, child)
 			}
+			below := s.below(path, f, child)
 			if child == nil {
-				if f.required && !v.found.about(join(path, f.key)) {
-					v.found.add(n.at, join(path, f.key), "is missing; expected %s", f.expected())
+				if f.required && !v.found.about(below) {
+					v.found.add(n.at, below, "is missing; expected %s", f.expected())
 				}
 				continue
 			}
-			v.complete(child, f, join(path, f.key))
+			v.complete(child, f, below)
 		}
 	case kindMap:
 		for _, key := range n.keys {
@@ -163,7 +174,13 @@ func (s *spec) defaultNode() *node {
 	case kindMap, kindSection:
 		return newMapping(at)
 	case kindList:
-		return &node{shape: shapeList, at: at}
+		list := &node{shape: shapeList, at: at}
+		for word := range strings.SplitSeq(strings.Trim(*s.fallback, "[]"), ",") {
+			if word != "" {
+				list.items = append(list.items, &node{shape: shapeRaw, text: word, at: at})
+			}
+		}
+		return list
 	}
 	return &node{shape: shapeRaw, text: *s.fallback, at: at}
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code says what kind of failure an Error is. Each outside surface (HTTP, exit codes) maps codes in one place.
@@ -35,10 +36,11 @@ type FieldError struct {
 
 // Error is the project's one error type. Message is safe to show to a user; Err is for logs only.
 type Error struct {
-	Code    Code
-	Message string
-	Fields  []FieldError
-	Err     error
+	Code       Code
+	Message    string
+	Fields     []FieldError
+	RetryAfter time.Duration // how long to wait before the same may be tried again; 0 = not known
+	Err        error
 }
 
 // Error returns the user's message followed by the cause.
@@ -71,6 +73,14 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return CodeInternal
+}
+
+// RetryAfterOf returns how long err says to wait, 0 where it does not say.
+func RetryAfterOf(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
 }
 
 // MessageOf returns what a user may read of err.

@@ -13,12 +13,16 @@ const (
 	ScopeAdmin   Scope = "admin"   // everything, keys and audit included
 )
 
+// DefaultProject is the project of keys that were given none, and of callers without a key.
+const DefaultProject = "default"
+
 // APIKey is a credential without its secret. The secret is shown once, when the key is made.
 type APIKey struct {
 	ID         string     `json:"id"`
 	Name       string     `json:"name"`
 	Prefix     string     `json:"prefix"` // the first characters of the secret, to recognise it by
 	Scopes     []Scope    `json:"scopes"`
+	Project    string     `json:"project"` // whose usage and budgets its calls count for
 	CreatedAt  time.Time  `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
 	ExpiresAt  *time.Time `json:"expires_at"`

@@ -21,6 +21,7 @@ type Message struct {
 	Index      int        `json:"index"`
 	Role       Role       `json:"role"`
 	Text       string     `json:"text"`
+	Parts      []Part     `json:"-"`                      // the whole content in order where it is more than text; stored messages of runs have none
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`   // what an assistant asks for
 	ToolCallID string     `json:"tool_call_id,omitempty"` // which call a tool message answers
 	IsError    bool       `json:"is_error,omitempty"`     // the tool failed; the text says why

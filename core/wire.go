@@ -25,7 +25,7 @@ func (u *Usage) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*u = Usage{j.InputTokens, j.OutputTokens, MicroUSD(j.CostUSD)}
+	*u = Usage{InputTokens: j.InputTokens, OutputTokens: j.OutputTokens, CostMicroUSD: MicroUSD(j.CostUSD)}
 	return nil
 }
 

@@ -59,8 +59,32 @@ func accessTable(c Config) map[string]access {
 
 		// OpenAI's dialect.
 		"POST /v1/chat/completions": {any: run, upload: true, stream: true},
+		"POST /v1/embeddings":       {any: run, upload: true, stream: true}, // many texts take long
 		"GET /v1/models":            {any: []core.Scope{core.ScopeRead, core.ScopeRun}},
 		"GET /v1/models/{model...}": {any: []core.Scope{core.ScopeRead, core.ScopeRun}},
 		"/v1/":                      {public: true}, // 404
+
+		// The Responses dialect.
+		"POST /v1/responses":                 {any: run, upload: true, stream: true},
+		"GET /v1/responses/{id}":             {any: run},
+		"DELETE /v1/responses/{id}":          {any: run},
+		"GET /v1/responses/{id}/input_items": {any: run},
+		"POST /v1/responses/{id}/cancel":     {any: run},
+
+		// Anthropic's dialect.
+		"POST /v1/messages":              {any: run, upload: true, stream: true},
+		"POST /v1/messages/count_tokens": {any: run, upload: true},
+
+		// Ollama's dialect.
+		"GET /ollama/{$}":             {public: true}, // how clients find out whether it runs
+		"GET /ollama/api/version":     {any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"GET /ollama/api/tags":        {any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"GET /ollama/api/ps":          {any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"POST /ollama/api/show":       {any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"POST /ollama/api/chat":       {any: run, upload: true, stream: true},
+		"POST /ollama/api/generate":   {any: run, upload: true, stream: true},
+		"POST /ollama/api/embed":      {any: run, upload: true, stream: true}, // many texts take long
+		"POST /ollama/api/embeddings": {any: run, upload: true, stream: true},
+		"/ollama/":                    {public: true}, // 404 and what is not supported
 	}
 }

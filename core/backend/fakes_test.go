@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,10 +18,14 @@ import (
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/core/backend/anthropic"
+	"github.com/sutazai/sutazai/core/backend/ollama"
 	"github.com/sutazai/sutazai/core/backend/openai"
+	"github.com/sutazai/sutazai/core/backend/responses"
 	"github.com/sutazai/sutazai/internal/audit"
 	"github.com/sutazai/sutazai/internal/auth"
 	"github.com/sutazai/sutazai/internal/auth/authtest"
+	"github.com/sutazai/sutazai/internal/dialect"
 	"github.com/sutazai/sutazai/internal/ratelimit"
 )
 
@@ -139,7 +144,7 @@ func (p *ports) CountSince(context.Context, time.Time) (map[core.RunStatus]int, 
 }
 
 func (p *ports) Usage(_ context.Context, group string, from time.Time) ([]core.UsageRow, error) {
-	row := core.UsageRow{Key: group + " since " + from.Format(time.RFC3339), Runs: 2, Usage: core.Usage{InputTokens: 3, OutputTokens: 4, CostMicroUSD: 1500}}
+	row := core.UsageRow{Key: group + " since " + from.Format(time.RFC3339), Runs: 2, UsageSum: core.UsageSum{Usage: core.Usage{InputTokens: 3, OutputTokens: 4, CostMicroUSD: 1500}}}
 	return []core.UsageRow{row}, p.err
 }
 
@@ -158,15 +163,36 @@ func (p *ports) Models(context.Context) ([]core.Model, error) {
 	return []core.Model{{ID: "local/tiny", Provider: "local", Kind: "local"}}, nil
 }
 
-func (p *ports) Check(name string) error {
-	if name != "local/tiny" {
-		return core.Errorf(core.CodeInvalid, "unknown model %q (did you mean \"local/tiny\"?)", name)
+// Exchange is the gateway without its retries: it translates every call and gives it to chat.
+func (p *ports) Exchange(ctx context.Context, c *dialect.Call, out dialect.Answer) error {
+	if c.Model != "local/tiny" {
+		return &dialect.UnknownModel{Err: core.Errorf(core.CodeInvalid, "unknown model %q (did you mean \"local/tiny\"?)", c.Model)}
 	}
-	return nil
+	req, err := c.Decode(c.Body.Bytes)
+	if err != nil {
+		return err
+	}
+	var lost error
+	res, err := p.chat(ctx, req, func(d core.Delta) {
+		if c.Stream && lost == nil {
+			lost = out.Delta(d)
+		}
+	})
+	if err == nil {
+		err = lost
+	}
+	if err != nil {
+		return err
+	}
+	return out.Done(res)
 }
 
-func (p *ports) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
-	return p.chat(ctx, req, onDelta)
+func (p *ports) Embed(_ context.Context, req core.EmbedRequest) (core.EmbedResponse, error) {
+	var res core.EmbedResponse
+	for _, text := range req.Inputs {
+		res.Vectors = append(res.Vectors, []float32{float32(len(text)), 0.5})
+	}
+	return res, nil
 }
 
 func (p *ports) Services(context.Context) []core.Service { return p.services }
@@ -279,12 +305,13 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 		}
 		b.keys[string(sc)] = secret
 	}
+	chats := &backend.Chats{Runs: b.ports, Agents: b.ports, Models: b.ports, Logger: log, PublicURL: func() string { return "http://localhost:8080" }}
 	h, err := backend.New(backend.Deps{
 		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth,
 		Audit: audit.New(b.audit, log, nil), Limits: ratelimit.NewLimits(o.rates, o.limitClock), Metrics: b.metrics,
 		Console: o.console, Logger: log,
-		Routes: openai.Routes(openai.Deps{Runs: b.ports, Agents: b.ports, Models: b.ports, Logger: log,
-			PublicURL: func() string { return "http://localhost:8080" }}),
+		Routes: slices.Concat(openai.Routes(openai.Deps{Chats: chats, Logger: log}), anthropic.Routes(anthropic.Deps{Chats: chats, Logger: log}),
+			ollama.Routes(ollama.Deps{Chats: chats, Logger: log}), responses.Routes(responses.Deps{Chats: chats, Logger: log})),
 	}, o.config)
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,8 @@ import (
 	"github.com/sutazai/sutazai/core/orchestrator"
 	"github.com/sutazai/sutazai/internal/audit"
 	"github.com/sutazai/sutazai/internal/auth"
+	"github.com/sutazai/sutazai/internal/budget"
+	"github.com/sutazai/sutazai/internal/cache"
 	"github.com/sutazai/sutazai/internal/egress"
 	"github.com/sutazai/sutazai/internal/metrics"
 	"github.com/sutazai/sutazai/internal/ratelimit"
@@ -61,6 +63,7 @@ type App struct {
 	tools  *tools.Registry
 	egress *egress.Client
 	limits *ratelimit.Limits
+	ledger *budget.Ledger
 
 	background sync.WaitGroup
 	quit       context.CancelFunc // ends background work and the listeners
@@ -107,19 +110,27 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onClose(func() error { a.egress.Close(); return a.tools.Close() })
-	if a.models, err = startModels(life, cfg, o.Idle, observer, o.Logger); err != nil {
-		return nil, err
-	}
-	a.onClose(a.models.close)
-	a.agents = newAgentFolder(cfg.Agents.Dir, a.tools.Specs(), a.models.gateway.Check, o.Logger)
-	a.agents.load()
-	a.goDo(func() { a.agents.watch(life) })
-
-	auditLog := audit.New(database.NewAudit(a.db), o.Logger, time.Now)
 	executor, err := executorID(cfg.Server.DataDir, a.db)
 	if err != nil {
 		return nil, err
 	}
+	a.ledger, err = budget.Open(ctx, database.NewBudgets(a.db), budget.Options{Dir: cfg.Server.DataDir, Replica: executor, Now: time.Now, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(a.ledger.Close)
+	answers := cache.New(cache.Options{Memory: cfg.Models.Cache.Memory, TTL: cfg.Models.Cache.TTL, Store: database.NewCache(a.db), Logger: o.Logger})
+	a.onClose(func() error { answers.Close(); return nil })
+	a.models, err = startModels(life, cfg, modelParts{money: a.ledger, cache: answers, metrics: observer, log: o.Logger, idle: o.Idle})
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(a.models.close)
+	a.agents = newAgentFolder(cfg.Agents.Dir, a.tools.Specs(), a.models.Check, o.Logger)
+	a.agents.load()
+	a.goDo(func() { a.agents.watch(life) })
+
+	auditLog := audit.New(database.NewAudit(a.db), o.Logger, time.Now)
 	a.runs, err = orchestrator.New(ctx, orchestrator.Deps{
 		Database: a.db, Journal: a.db.Runs(), Handles: orchestrator.Handles{SQLite: a.db.SQLite(), Postgres: a.db.Postgres()},
 		Models: a.models, Tools: a.tools, Agents: a.agents, Audit: auditLog, Observer: observer,
@@ -140,6 +151,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}
 	a.goDo(func() { a.keepStatistics(life) })
+	a.goDo(func() { a.models.Probe(life, time.Second) })
 	return a, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +12,10 @@ import (
 
 	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/core/backend/anthropic"
+	"github.com/sutazai/sutazai/core/backend/ollama"
 	"github.com/sutazai/sutazai/core/backend/openai"
+	"github.com/sutazai/sutazai/core/backend/responses"
 	"github.com/sutazai/sutazai/core/frontend"
 	"github.com/sutazai/sutazai/internal/audit"
 	"github.com/sutazai/sutazai/internal/auth"
@@ -26,12 +30,16 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 		NoAuth: cfg.Server.Auth == "none", SessionTTL: cfg.Server.SessionTTL, Logger: a.opts.Logger,
 	})
 	a.limits = ratelimit.NewLimits(rates(cfg), time.Now)
+	chats := &backend.Chats{Runs: a.runs, Agents: a.agents, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL}
 	handler, err := backend.New(backend.Deps{
 		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Agents: a.agents, Models: a.models, Services: a.newServices(),
 		Auth: a.auth, Audit: auditLog, Limits: a.limits, Metrics: registry, Console: frontend.Handler(backend.Nonce), Logger: a.opts.Logger,
-		Routes: openai.Routes(openai.Deps{
-			Runs: a.runs, Agents: a.agents, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL,
-		}),
+		Routes: slices.Concat(
+			openai.Routes(openai.Deps{Chats: chats, Logger: a.opts.Logger}),
+			responses.Routes(responses.Deps{Chats: chats, Store: database.NewResponses(a.db), Logger: a.opts.Logger}),
+			anthropic.Routes(anthropic.Deps{Chats: chats, Logger: a.opts.Logger}),
+			ollama.Routes(ollama.Deps{Chats: chats, Logger: a.opts.Logger}),
+		),
 	}, backendConfig(a.opts.Version, cfg.Server))
 	if err != nil {
 		return err

@@ -11,8 +11,10 @@ import (
 
 	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/cache"
 	"github.com/sutazai/sutazai/internal/metrics"
 	"github.com/sutazai/sutazai/services/aimodels"
+	"github.com/sutazai/sutazai/services/aimodels/anthropic"
 	"github.com/sutazai/sutazai/services/aimodels/constrained"
 	"github.com/sutazai/sutazai/services/aimodels/local"
 	"github.com/sutazai/sutazai/services/aimodels/ollama"
@@ -21,49 +23,73 @@ import (
 
 // models is the gateway with the model server that SutazAI runs itself.
 type models struct {
-	gateway *aimodels.Gateway
+	*aimodels.Gateway
 	local   *local.Runtime // nil where no provider is of the kind local
 	closers []func()
 }
 
-// startModels makes the gateway. With idle, no model server is started.
-func startModels(ctx context.Context, cfg *config.Config, idle bool, m *metrics.Metrics, log *slog.Logger) (*models, error) {
+// modelParts is what the gateway needs of the rest of the program.
+type modelParts struct {
+	money   aimodels.Money
+	cache   *cache.Cache
+	metrics *metrics.Metrics
+	log     *slog.Logger
+	idle    bool // start no model server
+}
+
+// startModels makes the gateway.
+func startModels(ctx context.Context, cfg *config.Config, parts modelParts) (*models, error) {
 	out := &models{}
 	endpoints := map[string]aimodels.Endpoint{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Models.Providers)) {
 		p := cfg.Models.Providers[name]
-		provider, err := out.provider(ctx, name, p, cfg, idle, log)
+		provider, err := out.provider(ctx, name, p, cfg, parts)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("models.providers.%s: %w", name, err), out.close())
 		}
 		endpoints[name] = aimodels.Endpoint{Kind: p.Kind, Provider: provider}
 	}
-	gateway, err := aimodels.NewGateway(aimodels.Config{
-		Routes: routes(cfg), Prices: prices(cfg),
-		Attempts: cfg.Models.Retry.Attempts, BaseDelay: cfg.Models.Retry.Base, MaxDelay: cfg.Models.Retry.Max,
-		BreakerAfter: uint(cfg.Models.Breaker.Failures), BreakerDelay: cfg.Models.Breaker.Open, Logger: log,
-		Observe: func(o aimodels.Observation) { m.ModelCalled(o.Target, o.Code, o.Took, o.FirstDelta) },
-	}, endpoints)
+	gc := gatewayConfig(cfg)
+	gc.Money, gc.Logger = parts.money, parts.log
+	gc.Observe = func(o aimodels.Observation) { parts.metrics.ModelCalled(o.Target, o.Code, o.Took, o.FirstDelta) }
+	gc.Cache = aimodels.CacheConfig{
+		Cache: parts.cache, Embeddings: cfg.Models.Cache.Embeddings, Threshold: cfg.Models.Cache.Semantic.Threshold, Logger: parts.log,
+		Observe: parts.metrics.CacheAsked,
+	}
+	if model := cfg.Models.Cache.Semantic.Model; model != "" {
+		gc.Cache.EmbedModel = model
+		gc.Cache.Embed = func(ctx context.Context, texts []string) ([][]float32, error) {
+			r, err := out.Embed(ctx, core.EmbedRequest{Model: model, Inputs: texts})
+			return r.Vectors, err
+		}
+	}
+	gateway, err := aimodels.NewGateway(gc, endpoints)
 	if err != nil {
 		return nil, errors.Join(err, out.close())
 	}
-	out.gateway = gateway
+	out.Gateway = gateway
 	return out, nil
 }
 
 // provider makes one provider. Models that know no tools get them by constrained answers.
-func (m *models) provider(ctx context.Context, name string, p config.Provider, cfg *config.Config, idle bool, log *slog.Logger) (aimodels.Provider, error) {
-	inner, err := m.dialect(ctx, name, p, cfg, idle, log)
+func (m *models) provider(ctx context.Context, name string, p config.Provider, cfg *config.Config, parts modelParts) (aimodels.Provider, error) {
+	inner, err := m.dialect(ctx, name, p, cfg, parts)
 	if err != nil || p.Tools == string(aimodels.ToolsNative) {
 		return inner, err
 	}
 	return constrained.New(inner, constrained.Options{Mode: aimodels.ToolMode(p.Tools)}), nil
 }
 
-func (m *models) dialect(ctx context.Context, name string, p config.Provider, cfg *config.Config, idle bool, log *slog.Logger) (aimodels.Provider, error) {
+// closing is a provider that keeps connections.
+type closing interface {
+	aimodels.Provider
+	Close()
+}
+
+func (m *models) dialect(ctx context.Context, name string, p config.Provider, cfg *config.Config, parts modelParts) (aimodels.Provider, error) {
 	if p.Kind == "local" {
 		if m.local == nil { // providers of this kind share the machine's one server
-			m.local = local.Start(ctx, localConfig(name, p, cfg, idle, log))
+			m.local = local.Start(ctx, localConfig(name, p, cfg, parts.idle, parts.log))
 			m.closers = append(m.closers, m.local.Close)
 		}
 		return m.local, nil
@@ -72,20 +98,24 @@ func (m *models) dialect(ctx context.Context, name string, p config.Provider, cf
 	if err != nil {
 		return nil, err
 	}
-	if p.Kind == "ollama" {
-		provider, err := ollama.New(ollama.Config{HTTP: http, Context: cfg.Models.Local.Context})
-		if err != nil {
-			return nil, err
-		}
-		m.closers = append(m.closers, provider.Close)
-		return provider, nil
-	}
-	provider, err := openaicompat.New(openaicompat.Config{HTTP: http})
+	provider, err := newProvider(p, http, cfg.Models.Local.Context)
 	if err != nil {
 		return nil, err
 	}
 	m.closers = append(m.closers, provider.Close)
 	return provider, nil
+}
+
+// newProvider makes a provider that is reached over the network.
+func newProvider(p config.Provider, http aimodels.HTTPConfig, context int) (closing, error) {
+	switch p.Kind {
+	case "ollama":
+		return ollama.New(ollama.Config{HTTP: http, Context: context})
+	case "anthropic":
+		return anthropic.New(anthropic.Config{HTTP: http})
+	default:
+		return openaicompat.New(openaicompat.Config{HTTP: http, Quirks: p.Quirks})
+	}
 }
 
 func localConfig(name string, p config.Provider, cfg *config.Config, idle bool, log *slog.Logger) local.Config {
@@ -110,8 +140,16 @@ func againstLoops() map[string]any {
 	return map[string]any{"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 16, "max_tokens": 768}
 }
 
+// firstKey resolves the first key of a provider; "" where it needs none.
+func firstKey(p config.Provider) (string, error) {
+	if keys := p.Keys(); len(keys) > 0 {
+		return keys[0].Resolve()
+	}
+	return "", nil
+}
+
 func httpConfig(name string, p config.Provider) (aimodels.HTTPConfig, error) {
-	key, err := p.APIKey.Resolve()
+	key, err := firstKey(p)
 	if err != nil {
 		return aimodels.HTTPConfig{}, err
 	}
@@ -139,44 +177,47 @@ func (m *models) localService() (core.Service, bool) {
 	return m.local.Service()
 }
 
-func routes(cfg *config.Config) map[string][]string {
-	out := map[string][]string{}
-	for name, targets := range cfg.Models.Routes {
-		for _, t := range targets {
-			out[name] = append(out[name], t.Target)
-		}
+// gatewayConfig is what the settings say of the gateway itself.
+func gatewayConfig(cfg *config.Config) aimodels.Config {
+	m := cfg.Models
+	out := aimodels.Config{
+		Routes: map[string]aimodels.Route{}, Prices: map[string]aimodels.Price{}, Limits: map[string]aimodels.Limit{},
+		Attempts: m.Retry.Attempts, BaseDelay: m.Retry.Base, MaxDelay: m.Retry.Max,
+		BreakerAfter: uint(m.Breaker.Failures), BreakerDelay: m.Breaker.Open,
+		MaxOutput: m.MaxOutputTokens, DefaultGuardrails: m.DefaultGuardrails,
 	}
-	return out
-}
-
-func prices(cfg *config.Config) map[string]aimodels.Price {
-	out := map[string]aimodels.Price{}
-	for name, p := range cfg.Models.Providers {
+	for name, r := range m.Routes {
+		route := aimodels.Route{
+			Strategy: aimodels.Strategy(r.Strategy), Fallback: []aimodels.Failure{}, Sticky: r.Sticky, Hedge: r.Hedge,
+			Cache: aimodels.CacheMode(r.Cache), CacheTTL: r.CacheTTL, Threshold: r.CacheThreshold, Guardrails: r.Guardrails,
+		}
+		if route.CacheTTL == 0 {
+			route.CacheTTL = m.Cache.TTL
+		}
+		for _, f := range r.Fallback {
+			route.Fallback = append(route.Fallback, aimodels.Failure(f))
+		}
+		for _, t := range r.Targets {
+			route.Targets = append(route.Targets, aimodels.RouteTarget{Target: t.Target, Weight: t.Weight})
+		}
+		out.Routes[name] = route
+	}
+	for name, p := range m.Providers {
 		for model, price := range p.Prices {
-			out[name+"/"+model] = aimodels.Price{Input: price.InputUSDPerMillion, Output: price.OutputUSDPerMillion}
+			out.Prices[name+"/"+model] = aimodels.Price{Input: price.InputUSDPerMillion, CachedInput: price.CachedInputUSDPerMillion, Output: price.OutputUSDPerMillion}
 		}
+		limit := aimodels.Limit{Max: p.Concurrency.Max, Queue: p.Concurrency.Queue, Wait: p.Concurrency.Wait}
+		if p.Kind == "local" && limit.Max == 0 {
+			limit.Max = m.Local.Parallel // what the server works on at once: more would only wait in it
+		}
+		out.Limits[name] = limit
 	}
 	return out
 }
-
-// Chat implements the orchestrator's port. Tries that failed are told apart from the answer's even when there is none.
-func (m *models) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
-	resp, err := m.gateway.Chat(ctx, req, onDelta)
-	if err != nil {
-		resp.Attempts = aimodels.AttemptsOf(err)
-	}
-	return resp, err
-}
-
-// Check says whether a model or route is configured.
-func (m *models) Check(name string) error { return m.gateway.Check(name) }
-
-// Models lists what can be called.
-func (m *models) Models(ctx context.Context) ([]core.Model, error) { return m.gateway.Models(ctx) }
 
 // remoteServices tells the health of the providers that run elsewhere, by what their last calls showed.
 func (m *models) remoteServices(ctx context.Context) []core.Service {
-	list, err := m.gateway.Models(ctx)
+	list, err := m.Models(ctx)
 	if err != nil {
 		return nil
 	}
@@ -210,7 +251,7 @@ func checkModel(cfg *config.Config, name string) error {
 	for name, p := range cfg.Models.Providers {
 		endpoints[name] = aimodels.Endpoint{Kind: p.Kind}
 	}
-	g, err := aimodels.NewGateway(aimodels.Config{Routes: routes(cfg)}, endpoints)
+	g, err := aimodels.NewGateway(gatewayConfig(cfg), endpoints)
 	if err != nil {
 		return err
 	}

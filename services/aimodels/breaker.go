@@ -2,8 +2,6 @@ package aimodels
 
 import (
 	"context"
-	"errors"
-	"maps"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -11,13 +9,10 @@ import (
 	"github.com/sutazai/sutazai/core"
 )
 
-// maxBreakers is how many targets' breakers are kept before the closed ones are forgotten.
-const maxBreakers = 512
-
-// record tells the breaker how the try went. Only failures that say something about the target's health count: a wrong
+// record tells the breaker how a try went. Only failures that say something about the target's health count: a wrong
 // request or a caller that went away says nothing, and a server that answers "wrong request" is alive.
 func record(ctx context.Context, breaker circuitbreaker.CircuitBreaker[any], err error) {
-	ce, ok := errors.AsType[*CallError](err)
+	ce, ok := asCallError(err)
 	switch {
 	case ok && ce.unwell():
 		breaker.RecordFailure()
@@ -29,74 +24,58 @@ func record(ctx context.Context, breaker circuitbreaker.CircuitBreaker[any], err
 	}
 }
 
-func (g *Gateway) breaker(t Target) circuitbreaker.CircuitBreaker[any] {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	b, ok := g.breakers[t]
-	if !ok {
-		if len(g.breakers) >= maxBreakers {
-			// Names come from callers, so there is no end of them; those that work have nothing worth remembering.
-			maps.DeleteFunc(g.breakers, func(_ Target, b circuitbreaker.CircuitBreaker[any]) bool { return b.IsClosed() })
-			maps.DeleteFunc(g.failures, func(t Target, _ string) bool { return g.breakers[t] == nil })
-		}
-		b = circuitbreaker.NewBuilder[any]().
-			WithFailureThreshold(g.cfg.BreakerAfter).
-			WithSuccessThreshold(1).
-			WithDelay(g.cfg.BreakerDelay).
-			OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
-				g.cfg.Logger.Warn("circuit breaker changed", "target", t.String(), "from", e.OldState.String(), "to", e.NewState.String())
-			}).
-			Build()
-		g.breakers[t] = b
+// permit says whether a target may be called. While probes are made in the background, no caller pays for finding out
+// whether a broken target works again.
+func (g *Gateway) permit(s *targetState) bool {
+	if g.probing.Load() && s.breaker.IsOpen() {
+		return false
 	}
-	return b
+	return s.breaker.TryAcquirePermit()
 }
 
-// state returns "closed", "open" or "half_open"; "" for a target that was not called yet.
-func (g *Gateway) state(t Target) string {
-	g.mu.Lock()
-	b, ok := g.breakers[t]
-	g.mu.Unlock()
-	if !ok {
-		return ""
-	}
-	switch b.State() {
-	case circuitbreaker.OpenState:
-		return "open"
-	case circuitbreaker.HalfOpenState:
-		return "half_open"
-	default:
-		return "closed"
-	}
-}
-
-// noteFailure keeps why a target failed last, for whoever finds its breaker open.
-func (g *Gateway) noteFailure(t Target, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if err == nil || g.breakers[t] == nil {
-		delete(g.failures, t)
-		return
-	}
-	if ce, ok := errors.AsType[*CallError](err); ok && ce.unwell() {
-		g.failures[t] = core.MessageOf(err)
-	}
-}
-
-func (g *Gateway) lastFailure(t Target) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.failures[t]
-}
-
-func openError(t Target, remaining time.Duration, why string) *CallError {
+func openError(s *targetState) *CallError {
+	why := s.lastFailure()
 	if why != "" {
 		why = ": " + why
 	}
-	return &CallError{
-		Err: core.Errorf(core.CodeUnavailable, "model %s failed repeatedly and is not called for another %s%s",
-			t, max(remaining, time.Second).Round(time.Second), why),
-		Retryable:  true,
-		RetryAfter: max(remaining, time.Second),
+	wait := max(s.breaker.RemainingDelay(), time.Second)
+	e := core.Errorf(core.CodeUnavailable, "model %s failed repeatedly and is not called for another %s%s", s.target, wait.Round(time.Second), why)
+	e.RetryAfter = wait
+	return &CallError{Err: e, Retryable: true, overload: true}
+}
+
+// Probe asks broken targets again in the background until ctx ends: a provider that lists its models gets one call to
+// prove itself with, one that does not is left alone for another while. every is the time between looks.
+func (g *Gateway) Probe(ctx context.Context, every time.Duration) {
+	g.probing.Store(true)
+	defer g.probing.Store(false)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, s := range g.targets.list() {
+			if s.breaker.IsOpen() && s.breaker.RemainingDelay() <= 0 {
+				g.probe(ctx, s)
+			}
+		}
 	}
+}
+
+func (g *Gateway) probe(ctx context.Context, s *targetState) {
+	e, ok := g.providers[s.target.Provider]
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.ListTimeout)
+	defer cancel()
+	if _, err := e.Provider.Models(ctx); err != nil {
+		s.breaker.Close() // Open on an open breaker would not begin a new delay
+		s.breaker.Open()
+		return
+	}
+	s.breaker.HalfOpen()
 }

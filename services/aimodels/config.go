@@ -2,6 +2,7 @@ package aimodels
 
 import (
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/sutazai/sutazai/core"
@@ -9,8 +10,15 @@ import (
 
 // Config holds the gateway's settings. Zero fields take the defaults named beside them.
 type Config struct {
-	Routes map[string][]string // route's name -> "provider/model" targets, the preferred first
-	Prices map[string]Price    // "provider/model", or "provider/*" for all models of a provider; none = free
+	Routes map[string]Route // by public name
+	Prices map[string]Price // "provider/model", or "provider/*" for all models of a provider; none = free
+	Limits map[string]Limit // by provider; none = adaptive, 64 waiting for 30 s
+
+	MaxOutput         int   // tokens assumed of an answer whose caller sets no bound, where money is limited; 4096
+	Money             Money // budgets and usage; nil = none
+	Cache             CacheConfig
+	Guards            Guards   // nil = none
+	DefaultGuardrails []string // policies that apply to every call
 
 	Attempts     int           // tries of one target in one call; 3
 	BaseDelay    time.Duration // upper bound of the first wait; doubles with each try; 500ms
@@ -26,9 +34,22 @@ type Config struct {
 
 // Price is what a model's tokens cost, in US dollars for a million tokens.
 type Price struct {
-	Input  float64
-	Output float64
+	Input       float64
+	CachedInput float64 // of what the provider had in its own cache; 0 = as Input
+	Output      float64
 }
+
+// of returns what usage costs, in millionths of a US dollar: dollars for a million tokens are millionths for one.
+func (p Price) of(u core.Usage) int64 {
+	cached := p.Input
+	if p.CachedInput > 0 {
+		cached = p.CachedInput
+	}
+	fresh := max(0, u.InputTokens-u.CachedTokens)
+	return int64(math.Ceil(p.Input*float64(fresh) + cached*float64(min(u.CachedTokens, u.InputTokens)) + p.Output*float64(u.OutputTokens) - 1e-9))
+}
+
+func (p Price) sum() float64 { return p.Input + p.Output }
 
 // Observation is one finished try.
 type Observation struct {
@@ -56,17 +77,22 @@ func (c Config) withDefaults() Config {
 	if c.BreakerAfter == 0 {
 		c.BreakerAfter = 5
 	}
+	if c.MaxOutput <= 0 {
+		c.MaxOutput = 4096
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
 
-func (c Config) cost(target Target, u core.Usage) int64 {
-	p, ok := c.Prices[target.String()]
-	if !ok {
-		p = c.Prices[target.Provider+"/*"]
+func (c Config) price(t Target) Price {
+	if len(c.Prices) == 0 {
+		return Price{}
 	}
-	// Dollars for a million tokens are millionths of a dollar for one token.
-	return int64(p.Input*float64(u.InputTokens) + p.Output*float64(u.OutputTokens) + 0.5)
+	p, ok := c.Prices[t.String()]
+	if !ok {
+		p = c.Prices[t.Provider+"/*"]
+	}
+	return p
 }

@@ -2,16 +2,16 @@ package aimodels
 
 import (
 	"errors"
-	"time"
 
 	"github.com/sutazai/sutazai/core"
 )
 
 // CallError is what a provider returns when a try failed for a reason that the gateway acts on.
 type CallError struct {
-	Err        *core.Error
-	Retryable  bool          // another try, here or at the next target, may succeed
-	RetryAfter time.Duration // how long the server asked to wait; 0 = it did not say
+	Err       *core.Error // RetryAfter is how long the server asked to wait
+	Retryable bool        // another try, here or at the next target, may succeed
+	overload  bool        // it has too much to do
+	ours      bool        // it was not asked at all
 }
 
 // Error returns the cause's text.
@@ -21,7 +21,34 @@ func (e *CallError) Error() string { return e.Err.Error() }
 func (e *CallError) Unwrap() error { return e.Err }
 
 // unwell says whether the failure speaks of the target's health, so that another target may do better.
-func (e *CallError) unwell() bool { return e.Retryable || e.Err.Code == core.CodeTimeout }
+func (e *CallError) unwell() bool {
+	return (e.Retryable || e.Err.Code == core.CodeTimeout) && !e.ours
+}
+
+func asCallError(err error) (*CallError, bool) { return errors.AsType[*CallError](err) }
+
+// failureOf says what kind of failure err is; false for one that another target would give as well (a wrong request) or
+// that a person must mend (a wrong key, an unknown model).
+func failureOf(err error) (Failure, bool) {
+	ce, ok := asCallError(err)
+	if !ok {
+		return "", false
+	}
+	switch {
+	case ce.overload || ce.Err.Code == core.CodeRateLimited:
+		return Overload, true
+	case ce.Err.Code == core.CodeTimeout:
+		return Timeout, true
+	case ce.Err.Code == core.CodeContextFull:
+		return Context, true
+	case ce.Err.Code == core.CodeRefused:
+		return Refusal, true
+	case ce.Retryable:
+		return Fault, true
+	default:
+		return "", false
+	}
+}
 
 // Retryable makes a CallError that is worth another try.
 func Retryable(err *core.Error) *CallError { return &CallError{Err: err, Retryable: true} }
@@ -44,12 +71,4 @@ func AttemptsOf(err error) []core.Attempt {
 		return e.Attempts
 	}
 	return nil
-}
-
-// RetryAfterOf returns how long a server asked to wait before the next try, 0 where it did not say.
-func RetryAfterOf(err error) time.Duration {
-	if e, ok := errors.AsType[*CallError](err); ok {
-		return e.RetryAfter
-	}
-	return 0
 }

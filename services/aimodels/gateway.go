@@ -3,65 +3,55 @@ package aimodels
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"sync/atomic"
+	"time"
 
 	"github.com/sutazai/sutazai/core"
 )
 
-// Gateway resolves a model's or route's name and calls its targets in order, with retries and circuit breakers.
-// It starts no goroutine that outlives a call.
+// Gateway resolves a model's or route's name and calls its targets, with retries, circuit breakers, limits and accounts.
+// It starts no goroutine that outlives a call; Probe is the caller's to run.
 type Gateway struct {
 	cfg       Config
 	providers map[string]Endpoint
-	routes    map[string][]Target
-
-	mu       sync.Mutex
-	breakers map[Target]circuitbreaker.CircuitBreaker[any]
-	failures map[Target]string // why a target failed last
+	routes    map[string]*route
+	limiters  map[string]*limiter
+	targets   *targetStates
+	probing   atomic.Bool
+	buffers   *buffers
+	answers   *answerCache
+	seed      maphash.Seed
 }
 
 // NewGateway makes a gateway over the named providers. A route that names no target, or a target without a configured
 // provider, is an error with code core.CodeInvalid.
 func NewGateway(cfg Config, providers map[string]Endpoint) (*Gateway, error) {
+	cfg = cfg.withDefaults()
 	g := &Gateway{
-		cfg:       cfg.withDefaults(),
-		providers: maps.Clone(providers),
-		routes:    map[string][]Target{},
-		breakers:  map[Target]circuitbreaker.CircuitBreaker[any]{},
-		failures:  map[Target]string{},
+		cfg: cfg, providers: maps.Clone(providers), routes: map[string]*route{}, limiters: map[string]*limiter{},
+		targets: newTargetStates(cfg), seed: maphash.MakeSeed(), buffers: newBuffers(),
+		answers: newAnswerCache(cfg.Cache),
+	}
+	for name := range providers {
+		limit, ok := cfg.Limits[name]
+		if !ok {
+			limit = Limit{Queue: 64, Wait: 30 * time.Second}
+		}
+		g.limiters[name] = newLimiter(name, limit)
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Routes)) {
-		targets, err := g.parseRoute(name, cfg.Routes[name])
+		r, err := g.newRoute(name, cfg.Routes[name])
 		if err != nil {
 			return nil, err
 		}
-		g.routes[name] = targets
+		g.routes[name] = r
 	}
 	return g, nil
-}
-
-func (g *Gateway) parseRoute(name string, list []string) ([]Target, error) {
-	if len(list) == 0 {
-		return nil, core.Errorf(core.CodeInvalid, "models.routes.%s has no target; give it at least one \"provider/model\"", name)
-	}
-	var targets []Target
-	for i, s := range list {
-		t, ok := ParseTarget(s)
-		if !ok {
-			return nil, core.Errorf(core.CodeInvalid, "models.routes.%s[%d].target: %q is not of the form \"provider/model\"", name, i, s)
-		}
-		if _, ok := g.providers[t.Provider]; !ok {
-			return nil, core.Errorf(core.CodeInvalid, "models.routes.%s[%d].target: there is no provider %q under models.providers%s",
-				name, i, t.Provider, didYouMean(t.Provider, slices.Collect(maps.Keys(g.providers))))
-		}
-		targets = append(targets, t)
-	}
-	return targets, nil
 }
 
 // Check says whether name is a configured route or "provider/model"; a wrong one is core.CodeInvalid with the nearest
@@ -71,14 +61,14 @@ func (g *Gateway) Check(name string) error {
 	return err
 }
 
-func (g *Gateway) resolve(name string) ([]Target, error) {
-	if targets, ok := g.routes[name]; ok {
-		return targets, nil
+func (g *Gateway) resolve(name string) (*route, error) {
+	if r, ok := g.routes[name]; ok {
+		return r, nil
 	}
 	t, ok := ParseTarget(name)
 	if ok {
 		if _, known := g.providers[t.Provider]; known {
-			return []Target{t}, nil
+			return &route{targets: []Target{t}, Route: Route{Fallback: []Failure{}}}, nil
 		}
 	}
 	if name == "" {
@@ -116,8 +106,8 @@ func (g *Gateway) Models(ctx context.Context) ([]core.Model, error) {
 		mu  sync.Mutex
 		all = []core.Model{}
 	)
-	for name, targets := range g.routes {
-		all = append(all, core.Model{ID: name, Provider: targets[0].Provider, Kind: "route", State: g.state(targets[0]), Detail: routeDetail(targets)})
+	for name, r := range g.routes {
+		all = append(all, core.Model{ID: name, Provider: r.targets[0].Provider, Kind: "route", State: g.state(r.targets[0]), Detail: r.detail()})
 	}
 	for name, e := range g.providers {
 		wg.Go(func() {
@@ -148,4 +138,12 @@ func (g *Gateway) list(ctx context.Context, name string, e Endpoint) []core.Mode
 		m.ID, m.Provider, m.Kind = name+"/"+m.ID, name, e.Kind
 	}
 	return list
+}
+
+// state returns the state of a target's breaker; "" for a target that was not called yet.
+func (g *Gateway) state(t Target) string {
+	if s, ok := g.targets.peek(t); ok {
+		return s.word()
+	}
+	return ""
 }

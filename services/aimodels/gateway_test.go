@@ -35,12 +35,12 @@ func request(model string) core.ModelRequest {
 }
 
 func unavailable(after time.Duration) aimodelstest.Turn {
-	return aimodelstest.Fail(&aimodels.CallError{Err: core.Errorf(core.CodeUnavailable, "down"), Retryable: true, RetryAfter: after})
+	return aimodelstest.Fail(&aimodels.CallError{Err: &core.Error{Code: core.CodeUnavailable, Message: "down", RetryAfter: after}, Retryable: true})
 }
 
 func TestCheckNamesTheNearestValidModel(t *testing.T) {
 	t.Parallel()
-	g := setup(t, aimodels.Config{Routes: map[string][]string{"default": {"local/default"}, "smart": {"openai/big", "local/default"}}},
+	g := setup(t, aimodels.Config{Routes: map[string]aimodels.Route{"default": aimodels.Ordered("local/default"), "smart": aimodels.Ordered("openai/big", "local/default")}},
 		map[string]aimodels.Provider{"local": aimodelstest.NewScripted(nil), "openai": aimodelstest.NewScripted(nil)})
 	for name, want := range map[string]string{
 		"default": "", "smart": "", "local/default": "", "openai/org/model": "",
@@ -73,7 +73,7 @@ func TestRoutesAreCheckedWhenTheGatewayIsMade(t *testing.T) {
 		{[]string{"local"}, `models.routes.r[0].target: "local" is not of the form`},
 		{[]string{"local/a", "opanai/b"}, `models.routes.r[1].target: there is no provider "opanai" under models.providers (did you mean "openai"?)`},
 	} {
-		_, err := aimodels.NewGateway(aimodels.Config{Routes: map[string][]string{"r": c.targets}},
+		_, err := aimodels.NewGateway(aimodels.Config{Routes: map[string]aimodels.Route{"r": aimodels.Ordered(c.targets...)}},
 			map[string]aimodels.Endpoint{"local": {}, "openai": {}})
 		if core.CodeOf(err) != core.CodeInvalid || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: got %v", c.targets, err)
@@ -103,7 +103,7 @@ func TestRetriesBackOffWithJitterAndHonourRetryAfter(t *testing.T) {
 func TestALongRetryAfterIsLeftToTheNextTargetAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := setup(t, aimodels.Config{Routes: map[string][]string{"r": {"a/m", "b/m"}}}, map[string]aimodels.Provider{
+		g := setup(t, aimodels.Config{Routes: map[string]aimodels.Route{"r": aimodels.Ordered("a/m", "b/m")}}, map[string]aimodels.Provider{
 			"a": aimodelstest.NewScripted(aimodelstest.Always(unavailable(time.Hour))),
 			"b": aimodelstest.NewScripted(aimodelstest.Always(aimodelstest.Text("from b"))),
 		})
@@ -136,7 +136,7 @@ func TestWhichFailuresFallBackAndWhichEndTheCall(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				a := aimodelstest.NewScripted(aimodelstest.Always(c.fault))
-				g := setup(t, aimodels.Config{Timeout: time.Minute, Routes: map[string][]string{"r": {"a/m", "b/m"}}}, map[string]aimodels.Provider{
+				g := setup(t, aimodels.Config{Timeout: time.Minute, Routes: map[string]aimodels.Route{"r": aimodels.Ordered("a/m", "b/m")}}, map[string]aimodels.Provider{
 					"a": a, "b": aimodelstest.NewScripted(aimodelstest.Always(aimodelstest.Text("from b"))),
 				})
 				resp, err := g.Chat(t.Context(), request("r"), nil)
@@ -199,7 +199,7 @@ func TestTheBreakerOpensProbesOnceAndCloses(t *testing.T) {
 			t.Fatalf("%d calls, state %q", n, state())
 		}
 		err := call()
-		if len(p.Requests()) != 4 || core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), "failed repeatedly") || aimodels.RetryAfterOf(err) <= 0 {
+		if len(p.Requests()) != 4 || core.CodeOf(err) != core.CodeUnavailable || !strings.Contains(err.Error(), "failed repeatedly") || core.RetryAfterOf(err) <= 0 {
 			t.Fatalf("an open breaker must not call: %d calls, %v", len(p.Requests()), err)
 		}
 		time.Sleep(time.Minute)
@@ -306,7 +306,7 @@ func (deaf) Models(ctx context.Context) ([]core.Model, error) {
 func TestModelsListsWhatAnswersAndSaysWhatDoesNot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := setup(t, aimodels.Config{Routes: map[string][]string{"default": {"a/x", "b/y"}}}, map[string]aimodels.Provider{
+		g := setup(t, aimodels.Config{Routes: map[string]aimodels.Route{"default": aimodels.Ordered("a/x", "b/y")}}, map[string]aimodels.Provider{
 			"a": aimodelstest.NewScripted(nil, "x", "org/z"), "b": deaf{},
 		})
 		got, err := g.Models(t.Context())

@@ -14,14 +14,19 @@ import (
 	"time"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/http1"
 )
 
 // HTTPConfig says how providers that speak HTTP reach their server. Zero fields take the defaults named beside them.
 type HTTPConfig struct {
 	Name    string // the provider's name, for error messages
 	BaseURL string // scheme, host and the path before the dialect's own, such as https://host/v1
-	APIKey  string // sent as "Authorization: Bearer …"; "" = none; never in an error or log
+	APIKey  string // sent as Authorize says; "" = none; never in an error or log
 	Headers map[string]string
+	// Authorize puts the key into the headers of a request; nil = "Authorization: Bearer …".
+	Authorize func(h http.Header, key string)
+	// Sign changes a finished request whose body is given, for servers that want signatures; nil = none.
+	Sign func(r *http.Request, body []byte) error
 
 	ConnectTimeout   time.Duration // TCP and TLS; 5s
 	FirstByteTimeout time.Duration // from the request to the first byte of the answer's body; 2m
@@ -42,18 +47,23 @@ func (c HTTPConfig) withDefaults() HTTPConfig {
 	if c.MaxBody <= 0 {
 		c.MaxBody = 32 << 20
 	}
+	if c.Authorize == nil {
+		c.Authorize = func(h http.Header, key string) { h.Set("Authorization", "Bearer "+key) }
+	}
 	return c
 }
 
 // HTTPClient makes the requests of one provider: it keeps the key at home, watches the clock and the size, and turns
 // every failure into a CallError. It never repeats a request that a server has begun to answer.
 type HTTPClient struct {
-	cfg    HTTPConfig
-	base   *url.URL
-	client *http.Client
+	cfg       HTTPConfig
+	base      *url.URL
+	prefix    string // of every address
+	transport http.RoundTripper
+	idle      func() // drops idle connections
 }
 
-var errRedirect = errors.New("redirect to another origin")
+var errRedirect = errors.New("the server redirects")
 
 // NewHTTPClient checks the base URL. Only http and https are possible; a URL with a user or password is refused, since
 // it would be printed in messages.
@@ -67,31 +77,27 @@ func NewHTTPClient(cfg HTTPConfig) (*HTTPClient, error) {
 		return nil, core.Errorf(core.CodeInvalid, "models.providers.%s.base_url: only scheme, host and path are allowed; give the key as api_key", cfg.Name)
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
-	dialer := &net.Dialer{Timeout: cfg.ConnectTimeout}
-	c := &HTTPClient{cfg: cfg, base: u}
-	c.client = &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         dialer.DialContext,
-			TLSHandshakeTimeout: cfg.ConnectTimeout,
-			ForceAttemptHTTP2:   true,
-			MaxIdleConnsPerHost: 16,
-			// Shorter than the 5 s after which llama.cpp closes: a request on a closed connection fails, and is not repeated here.
-			IdleConnTimeout: 4 * time.Second,
-		},
-		// The key and the conversation are meant for one origin. A redirect elsewhere is refused, not followed without them.
-		CheckRedirect: func(req *http.Request, via []*http.Request) error {
-			if len(via) > 3 || req.URL.Scheme != u.Scheme || req.URL.Host != u.Host {
-				return errRedirect
-			}
-			return nil
-		},
+	c := &HTTPClient{cfg: cfg, base: u, prefix: u.String()}
+	if http1.Direct(u) {
+		t := http1.New(http1.Config{ConnectTimeout: cfg.ConnectTimeout})
+		c.transport, c.idle = t, t.CloseIdleConnections
+		return c, nil
 	}
+	t := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: cfg.ConnectTimeout}).DialContext,
+		TLSHandshakeTimeout: cfg.ConnectTimeout,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 64,
+		// Shorter than the 5 s after which llama.cpp closes: a request on a closed connection fails, and is not repeated here.
+		IdleConnTimeout: 4 * time.Second,
+	}
+	c.transport, c.idle = t, t.CloseIdleConnections
 	return c, nil
 }
 
 // Close drops idle connections.
-func (c *HTTPClient) Close() { c.client.CloseIdleConnections() }
+func (c *HTTPClient) Close() { c.idle() }
 
 // Name returns the provider's name.
 func (c *HTTPClient) Name() string { return c.cfg.Name }
@@ -127,24 +133,32 @@ func (c *HTTPClient) Post(ctx context.Context, path string, in any) (*Body, erro
 	return c.open(ctx, http.MethodPost, path, in)
 }
 
+// PostBytes sends a body as it is, with further headers, and returns the body of a 2xx answer. The caller closes it.
+func (c *HTTPClient) PostBytes(ctx context.Context, path string, body []byte, headers map[string]string) (*Body, error) {
+	return c.send(ctx, http.MethodPost, path, body, headers)
+}
+
 func (c *HTTPClient) open(ctx context.Context, method, path string, in any) (*Body, error) {
-	var payload io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return nil, &CallError{Err: core.Wrap(core.CodeInternal, err, "the request to provider %s cannot be written as JSON", c.cfg.Name)}
-		}
-		payload = bytes.NewReader(b)
+	if in == nil {
+		return c.send(ctx, method, path, nil, nil)
 	}
+	b, err := json.Marshal(in)
+	if err != nil {
+		return nil, &CallError{Err: core.Wrap(core.CodeInternal, err, "the request to provider %s cannot be written as JSON", c.cfg.Name)}
+	}
+	return c.send(ctx, method, path, b, nil)
+}
+
+func (c *HTTPClient) send(ctx context.Context, method, path string, payload []byte, headers map[string]string) (*Body, error) {
 	rctx, cancel := context.WithCancelCause(ctx)
 	body := &Body{c: c, parent: ctx, ctx: rctx, cancel: cancel, left: c.cfg.MaxBody}
 	body.timer = time.AfterFunc(c.cfg.FirstByteTimeout, func() { cancel(errFirstByte) })
-	req, err := http.NewRequestWithContext(rctx, method, c.base.String()+path, payload)
+	req, err := http.NewRequestWithContext(rctx, method, c.prefix+path, reader(payload))
 	if err != nil {
 		body.Close()
 		return nil, &CallError{Err: core.Wrap(core.CodeInternal, err, "the request to provider %s cannot be made", c.cfg.Name)}
 	}
-	if in != nil {
+	if payload != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	// A server may close a kept connection just as the next request goes out on it; llama.cpp's does so often. With this
@@ -154,16 +168,30 @@ func (c *HTTPClient) open(ctx context.Context, method, path string, in any) (*Bo
 	for k, v := range c.cfg.Headers {
 		req.Header.Set(k, v)
 	}
-	if c.cfg.APIKey != "" {
-		req.Header.Set("Authorization", "Bearer "+c.cfg.APIKey)
+	for k, v := range headers {
+		req.Header.Set(k, v)
 	}
-	resp, err := c.client.Do(req) //nolint:bodyclose // body closes it
+	if c.cfg.APIKey != "" {
+		c.cfg.Authorize(req.Header, c.cfg.APIKey)
+	}
+	if c.cfg.Sign != nil {
+		if err := c.cfg.Sign(req, payload); err != nil {
+			body.Close()
+			return nil, &CallError{Err: core.Wrap(core.CodeUnauthorized, err, "the request to provider %s cannot be signed; check its key", c.cfg.Name)}
+		}
+	}
+	resp, err := c.transport.RoundTrip(req) //nolint:bodyclose // body closes it
 	if err != nil {
 		err = body.Explain(err)
 		body.Close()
 		return nil, err
 	}
-	body.rc, body.ContentType = resp.Body, resp.Header.Get("Content-Type")
+	body.rc, body.ContentType, body.length = resp.Body, resp.Header.Get("Content-Type"), resp.ContentLength
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		// The key and the conversation are meant for the configured address: a redirect is told, not followed.
+		defer body.Close()
+		return nil, body.Explain(errRedirect)
+	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer body.Close()
 		text, err := io.ReadAll(io.LimitReader(body, 64<<10))
@@ -173,6 +201,14 @@ func (c *HTTPClient) open(ctx context.Context, method, path string, in any) (*Bo
 		return nil, c.statusError(resp.StatusCode, text, parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()))
 	}
 	return body, nil
+}
+
+// reader is nil for a request without a body.
+func reader(payload []byte) io.Reader {
+	if payload == nil {
+		return nil
+	}
+	return bytes.NewReader(payload)
 }
 
 var (
@@ -192,7 +228,8 @@ type Body struct {
 	timer  *time.Timer
 	rc     io.ReadCloser
 	left   int64
-	idle   bool // the first byte is there
+	length int64 // of the body where the server tells; -1 = it does not
+	idle   bool  // the first byte is there
 }
 
 // Read reads on; errors are for Explain.
@@ -268,6 +305,22 @@ func reason(err error) string {
 		return ""
 	}
 }
+
+// ReadAll reads the rest; errors are for Explain.
+func (b *Body) ReadAll() ([]byte, error) {
+	if b.length <= 0 || b.length > b.left {
+		return io.ReadAll(b)
+	}
+	out := make([]byte, b.length)
+	n, err := io.ReadFull(b, out)
+	return out[:n], err
+}
+
+// Malformed is the error for an answer that cannot be understood.
+func (b *Body) Malformed(err error) error { return b.c.Malformed(err) }
+
+// StreamError maps an error object that a server sent inside a 200 answer.
+func (b *Body) StreamError(object []byte) error { return b.c.StreamError(object) }
 
 // Malformed is the error for an answer that cannot be understood.
 func (c *HTTPClient) Malformed(err error) error {

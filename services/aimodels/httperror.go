@@ -83,16 +83,25 @@ func (c *HTTPClient) mapError(status int, up upstreamError, retryAfter time.Dura
 	case status == http.StatusRequestEntityTooLarge:
 		return final(core.CodeTooLarge, "the request is too large for %s%s", c.target(), said)
 	case status == http.StatusTooManyRequests:
-		e := Retryable(core.Errorf(core.CodeUnavailable, "%s is overloaded or its limit is reached (HTTP 429)%s", c.target(), said))
-		e.RetryAfter = retryAfter
-		return e
+		return c.overloaded(core.CodeRateLimited, retryAfter, "%s is overloaded or its limit is reached (HTTP 429)%s", c.target(), said)
+	case status == http.StatusServiceUnavailable, status == statusOverloaded:
+		return c.overloaded(core.CodeUnavailable, retryAfter, "%s is overloaded (HTTP %d)%s", c.target(), status, said)
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly, status >= 500:
 		e := Retryable(core.Errorf(core.CodeUnavailable, "%s failed (HTTP %d)%s", c.target(), status, said))
-		e.RetryAfter = retryAfter
+		e.Err.RetryAfter = retryAfter
 		return e
 	default:
 		return final(core.CodeInvalid, "%s refuses the request (HTTP %d)%s", c.target(), status, said)
 	}
+}
+
+// statusOverloaded is Anthropic's own status for too much load.
+const statusOverloaded = 529
+
+func (c *HTTPClient) overloaded(code core.Code, retryAfter time.Duration, format string, args ...any) *CallError {
+	e := core.Errorf(code, format, args...)
+	e.RetryAfter = retryAfter
+	return &CallError{Err: e, Retryable: true, overload: true}
 }
 
 func isContextFull(up upstreamError) bool {

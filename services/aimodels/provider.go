@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/dialect"
 )
 
 // Provider calls the models of one server, in that server's dialect.
@@ -14,7 +15,8 @@ import (
 //   - req.Model is the name without the provider's prefix, and Response.Model is left to the gateway.
 //   - onDelta, where it is not nil, gets the answer's text in order while it is written, from the calling goroutine,
 //     before Chat returns. The deltas joined are a prefix of Message.Text (all of it when err is nil). Delta.Attempt is
-//     left 0; the gateway numbers attempts. A provider that cannot stream gives the text as one delta.
+//     left 0; the gateway numbers attempts. Reasoning that the server shows comes as Delta.Reasoning, and complete as a
+//     part of the kind core.PartReasoning in Message.Parts, before the text part. A provider that cannot stream gives the text as one delta.
 //   - Tool calls are complete when Chat returns: each has an id that is unique in the message and arguments that are a
 //     valid JSON object.
 //   - Usage that the server does not report is left zero; the gateway estimates it.
@@ -26,6 +28,21 @@ type Provider interface {
 	// Models lists what the server offers; ids are without the provider's prefix. It may be asked at any time, is
 	// bounded by ctx, and never changes anything.
 	Models(ctx context.Context) ([]core.Model, error)
+}
+
+// Forwarder is a Provider that also takes calls of a dialect in the client's own bytes: nothing is decoded, and fields
+// that nobody here knows survive in both directions.
+type Forwarder interface {
+	// Forwards says whether the call can go to the server as it is. It asks no server.
+	Forwards(c *dialect.Call) bool
+	// Forward makes one try: it sends the body with the fields changed that must be (the model's name at the server, usage
+	// in streams) and returns the body of a 2xx answer, which the caller reads and closes. Errors are as Chat's.
+	Forward(ctx context.Context, model string, c *dialect.Call) (*Body, error)
+}
+
+// Embedder is a Provider that turns texts into vectors. One try each; errors and req.Model are as Chat's.
+type Embedder interface {
+	Embed(ctx context.Context, req core.EmbedRequest) (core.EmbedResponse, error)
 }
 
 // Endpoint is a configured provider: its kind is what people see in lists ("local", "openai", "ollama").

@@ -5,20 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/nearest"
 )
-
-func routeDetail(targets []Target) string {
-	names := make([]string, len(targets))
-	for i, t := range targets {
-		names[i] = t.String()
-	}
-	return strings.Join(names, " → ")
-}
 
 func listFailure(err error, limit time.Duration) string {
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -16,7 +16,7 @@ func (g *Gateway) usage(t Target, req core.ModelRequest, resp core.ModelResponse
 		u.OutputTokens = estimateMessage(resp.Message)
 	}
 	if u.CostMicroUSD == 0 {
-		u.CostMicroUSD = g.cfg.cost(t, u)
+		u.CostMicroUSD = g.cfg.price(t).of(u)
 	}
 	return u
 }

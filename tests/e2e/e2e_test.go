@@ -73,6 +73,18 @@ func count(t *testing.T, name string, took time.Duration) {
 	fmt.Printf("RESULT e2e case=%q outcome=%s seconds=%.1f\n", name, word, took.Seconds())
 }
 
+// interop runs the cases of one kind of client, and prints how many passed.
+func interop(t *testing.T, suite string, fn func(t *testing.T)) {
+	t.Helper()
+	results.mu.Lock()
+	passed, failed, skipped := results.passed, results.failed, results.skipped
+	results.mu.Unlock()
+	t.Run(suite, fn)
+	results.mu.Lock()
+	defer results.mu.Unlock()
+	fmt.Printf("RESULT interop suite=%s passed=%d failed=%d skipped=%d\n", suite, results.passed-passed, results.failed-failed, results.skipped-skipped)
+}
+
 // prepare does what a test's cases need; when it cannot be done, that counts as a failed case.
 func prepare(t *testing.T, fn func()) {
 	t.Helper()
@@ -137,8 +149,9 @@ type lab struct {
 // toolTask is what a small model needs a calculator for.
 const toolTask = "What is 17 * 23?"
 
-// newLab starts a server on a folder of its own. The model is answered for by `sutazai serve` itself, as for any user.
-func newLab(t *testing.T) *lab {
+// newLab starts a server on a folder of its own, with further settings. The model is answered for by `sutazai serve` itself,
+// as for any user.
+func newLab(t *testing.T, env ...string) *lab {
 	t.Helper()
 	l := &lab{options: testserver.Options{Binary: testserver.Build(t), DataDir: testserver.Dir(t)}}
 	agents := filepath.Join(l.options.DataDir, "agents")
@@ -150,7 +163,7 @@ func newLab(t *testing.T) *lab {
 	if err := os.WriteFile(filepath.Join(agents, "clerk.md"), []byte(clerk), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l.options.Env = append(model(t, l.options), "SUTAZAI_AGENTS_DIR="+agents)
+	l.options.Env = append(append(model(t, l.options), "SUTAZAI_AGENTS_DIR="+agents), env...)
 	server, err := testserver.Start(t.Context(), l.options)
 	if err != nil {
 		t.Fatal(err)

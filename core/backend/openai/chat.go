@@ -1,217 +1,132 @@
 package openai
 
 import (
-	"context"
+	"encoding/json"
 	"net/http"
-	"strings"
-
-	"github.com/google/uuid"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/internal/dialect"
 )
 
-type completion struct {
-	ID      string   `json:"id"`
-	Object  string   `json:"object"`
-	Created int64    `json:"created"`
-	Model   string   `json:"model"`
-	Choices []choice `json:"choices"`
-	Usage   *usage   `json:"usage,omitempty"`
-}
-
-type choice struct {
-	Index        int               `json:"index"`
-	Message      assistantMessage  `json:"message"`
-	Logprobs     *struct{}         `json:"logprobs"`
-	FinishReason core.FinishReason `json:"finish_reason"`
-}
-
-type assistantMessage struct {
-	Role      string         `json:"role"`
-	Content   *string        `json:"content"`
-	Refusal   *string        `json:"refusal"`
-	ToolCalls []chatToolCall `json:"tool_calls,omitempty"`
-}
-
-type usage struct {
-	PromptTokens     int64 `json:"prompt_tokens"`
-	CompletionTokens int64 `json:"completion_tokens"`
-	TotalTokens      int64 `json:"total_tokens"`
-}
-
-func usageOf(u core.Usage) *usage {
-	return &usage{u.InputTokens, u.OutputTokens, u.Tokens()}
-}
-
 func (h *handler) chat(w http.ResponseWriter, r *http.Request) {
-	q, messages, err := decode(r)
+	call, err := backend.NewCall(r, dialect.OpenAIChat)
 	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	if name, ok := strings.CutPrefix(q.Model, agentPrefix); ok {
-		h.agent(w, r, q, name, messages)
-		return
-	}
-	if err := h.Models.Check(q.Model); err != nil {
-		h.fail(w, r, noModel(q.Model, err))
-		return
-	}
-	req, err := q.modelRequest(messages)
-	if err != nil {
+	if err := checkCall(call); err != nil {
 		h.fail(w, r, err)
 		return
 	}
-	if q.Stream {
-		h.streamModel(w, r, q, req)
+	call.Decode = decode
+	a := h.newAnswer(w, call)
+	defer a.close()
+	if err := h.Chats.Exchange(r.Context(), call, a); err != nil && r.Context().Err() == nil {
+		a.fail(r, err)
+	}
+}
+
+// checkCall looks at what must be right before a model is chosen, and notes what the gateway wants to know.
+func checkCall(c *dialect.Call) error {
+	if c.Model == "" {
+		if c.Body.Has("model") {
+			return backend.OpenAIBadRequest("model", "Invalid type for 'model': expected a string.")
+		}
+		return backend.OpenAIBadRequest("model", "you must provide a model parameter")
+	}
+	if v := c.Body.Get("messages"); len(v) == 0 || v[0] != '[' {
+		return backend.OpenAIBadRequest("messages", "Invalid 'messages': expected an array with minimum length 1.")
+	}
+	c.MaxOutput = int(max(c.Body.Int("max_completion_tokens"), c.Body.Int("max_tokens")))
+	if c.Session == "" {
+		c.Session, _ = c.Body.Text("prompt_cache_key")
+	}
+	if c.Stream {
+		options, err := dialect.Scan(c.Body.Get("stream_options"))
+		c.HideUsage = err != nil || !options.True("include_usage")
+	}
+	if v := c.Body.Get("metadata"); v != nil {
+		if err := decodeMetadata(v, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer writes what the gateway gives, as a stream or as one object.
+type answer struct {
+	h      *handler
+	w      http.ResponseWriter
+	call   *dialect.Call
+	stream *chatStream // nil where the client wants one object
+	done   bool        // the whole answer has been written
+}
+
+func (h *handler) newAnswer(w http.ResponseWriter, call *dialect.Call) *answer {
+	a := &answer{h: h, w: w, call: call}
+	if call.Stream {
+		a.stream = h.newStream(w, call)
+	}
+	return a
+}
+
+func (a *answer) close() {
+	if a.stream != nil {
+		a.stream.out.Close()
+	}
+}
+
+// Header sets a field of the header.
+func (a *answer) Header(name, value string) {
+	if a.stream != nil {
+		a.stream.out.Header(name, value)
 		return
 	}
-	res, err := h.Models.Chat(r.Context(), req, nil)
+	a.w.Header().Set(name, value)
+}
+
+// Raw passes on the provider's own bytes.
+func (a *answer) Raw(b []byte) error {
+	if a.stream != nil {
+		_, err := a.stream.out.Write(b)
+		return err
+	}
+	a.done = true
+	return backend.WriteBody(a.w, "application/json", b)
+}
+
+// Delta passes on a translated piece.
+func (a *answer) Delta(d core.Delta) error {
+	if a.stream == nil {
+		return nil
+	}
+	return a.stream.delta(d)
+}
+
+// Done writes the whole answer, or what of it the stream has not had.
+func (a *answer) Done(r core.ModelResponse) error {
+	if a.stream != nil {
+		return a.stream.end(r)
+	}
+	a.done = true
+	b, err := json.Marshal(a.h.completion(a.call.Model, r))
 	if err != nil {
-		h.fail(w, r, err)
-		return
+		return err
 	}
-	writeJSON(w, http.StatusOK, h.completion(q.Model, res.Message, res.Finish, res.Usage))
+	return backend.WriteBody(a.w, "application/json", b)
 }
 
-func newID() string { return "chatcmpl-" + strings.ReplaceAll(uuid.NewString(), "-", "") }
-
-func (h *handler) completion(model string, m core.Message, finish core.FinishReason, u core.Usage) completion {
-	msg := assistantMessage{Role: "assistant", ToolCalls: toolCalls(m.ToolCalls, false)}
-	if m.Text != "" || len(m.ToolCalls) == 0 {
-		msg.Content = &m.Text
-	}
-	if finish == "" {
-		finish = core.FinishStop
-	}
-	return completion{
-		ID: newID(), Object: "chat.completion", Created: h.Now().Unix(), Model: model,
-		Choices: []choice{{Message: msg, FinishReason: finish}}, Usage: usageOf(u),
+// fail tells the client of an error: with its status, or in a stream that has begun as the dialect's error event.
+func (a *answer) fail(r *http.Request, err error) {
+	switch {
+	case a.stream != nil && a.stream.out.Started():
+		a.stream.fail(backend.ToOpenAIError(err))
+	case !a.done:
+		a.h.fail(a.w, r, err)
 	}
 }
 
-func toolCalls(calls []core.ToolCall, indexed bool) []chatToolCall {
-	var out []chatToolCall
-	for i, c := range calls {
-		t := chatToolCall{ID: c.ID, Type: "function", Function: chatFunction{Name: c.Name, Arguments: string(c.Arguments)}}
-		if indexed {
-			t.Index = &i
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-// streamModel streams a plain model's answer. The gateway calls back on its own goroutine; only this one writes.
-func (h *handler) streamModel(w http.ResponseWriter, r *http.Request, q chatRequest, req core.ModelRequest) {
-	ctx, cancel := context.WithCancel(r.Context())
-	type result struct {
-		res core.ModelResponse
-		err error
-	}
-	deltas, results := make(chan core.Delta), make(chan result, 1)
-	go func() {
-		res, err := h.Models.Chat(ctx, req, func(d core.Delta) {
-			select {
-			case deltas <- d:
-			case <-ctx.Done():
-			}
-		})
-		results <- result{res, err}
-	}()
-	var end *result
-	defer func() {
-		cancel()
-		if end == nil {
-			<-results
-		}
-	}()
-	out := h.newStream(w, q)
-	text := &retryText{}
-	tick := h.newTicker()
-	defer tick.Stop()
-	for end == nil {
-		var err error
-		select {
-		case d := <-deltas:
-			var piece string
-			if piece, err = text.add(d); err == nil && piece != "" {
-				err = out.text(piece)
-			}
-		case res := <-results:
-			end = &res
-		case <-tick.C:
-			err = out.keepAlive()
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
-			out.fail(r, h, err)
-			return
-		}
-	}
-	if end.err != nil {
-		if out.started {
-			out.fail(r, h, end.err)
-		} else {
-			h.fail(w, r, end.err)
-		}
-		return
-	}
-	// Providers that do not stream, and texts that only became certain at the end.
-	piece, err := text.finish(end.res.Message.Text)
-	if err == nil && piece != "" {
-		err = out.text(piece)
-	}
-	if err == nil && len(end.res.Message.ToolCalls) > 0 {
-		err = out.chunk(chunkDelta{ToolCalls: toolCalls(end.res.Message.ToolCalls, true)}, "")
-	}
-	if err != nil {
-		out.fail(r, h, err)
-		return
-	}
-	out.end(end.res.Finish, end.res.Usage)
-}
-
-// retryText follows an answer that may begin anew: a new attempt voids what an earlier one wrote, but what a client of
-// this dialect has got cannot be taken back. A new attempt that repeats it goes on after it; another one is an error.
-type retryText struct {
-	attempt int
-	sent    string // what the client has
-	current string // what the running attempt wrote
-}
-
-func (t *retryText) add(d core.Delta) (string, error) {
-	if d.Attempt > t.attempt {
-		t.attempt, t.current = d.Attempt, ""
-	}
-	t.current += d.Text
-	return t.pending()
-}
-
-func (t *retryText) finish(whole string) (string, error) {
-	t.current = whole
-	if len(t.current) < len(t.sent) {
-		return "", errRestarted()
-	}
-	return t.pending()
-}
-
-func (t *retryText) pending() (string, error) {
-	if len(t.current) <= len(t.sent) {
-		if !strings.HasPrefix(t.sent, t.current) {
-			return "", errRestarted()
-		}
-		return "", nil
-	}
-	piece, ok := strings.CutPrefix(t.current, t.sent)
-	if !ok {
-		return "", errRestarted()
-	}
-	t.sent = t.current
-	return piece, nil
-}
-
-func errRestarted() error {
-	return core.Errorf(core.CodeUnavailable, "the model failed in the middle of its answer and began anew with another one; send the request again")
+func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	backend.WriteOpenAIError(w, r, h.Logger, err)
 }

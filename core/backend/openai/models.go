@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/internal/dialect"
 )
 
 type modelObject struct {
@@ -16,17 +18,11 @@ type modelObject struct {
 }
 
 func (h *handler) all(ctx context.Context) ([]modelObject, error) {
-	out := []modelObject{}
-	for _, a := range h.Agents.List() {
-		if a.Agent.Version == "" {
-			continue // its file has never been right
-		}
-		out = append(out, modelObject{agentPrefix + a.Agent.Name, "model", 0, "sutazai"})
-	}
-	models, err := h.Models.Models(ctx)
+	models, err := h.Chats.List(ctx)
 	if err != nil {
 		return nil, err
 	}
+	out := []modelObject{}
 	for _, m := range models {
 		owner := m.Provider
 		if owner == "" {
@@ -43,7 +39,7 @@ func (h *handler) listModels(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": list})
+	backend.WriteOpenAIJSON(w, http.StatusOK, map[string]any{"object": "list", "data": list})
 }
 
 func (h *handler) getModel(w http.ResponseWriter, r *http.Request) {
@@ -55,13 +51,8 @@ func (h *handler) getModel(w http.ResponseWriter, r *http.Request) {
 	}
 	i := slices.IndexFunc(list, func(m modelObject) bool { return m.ID == id })
 	if i < 0 {
-		h.fail(w, r, noModel(id, core.Errorf(core.CodeNotFound, "it is not among the models of this server")))
+		h.fail(w, r, &dialect.UnknownModel{Err: core.Errorf(core.CodeNotFound, "%q is not among the models of this server", id)})
 		return
 	}
-	writeJSON(w, http.StatusOK, list[i])
-}
-
-func noModel(id string, why error) *apiError {
-	return &apiError{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found",
-		Message: "The model " + id + " does not exist: " + core.MessageOf(why)}
+	backend.WriteOpenAIJSON(w, http.StatusOK, list[i])
 }

@@ -2,11 +2,12 @@ package openai
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
-	"time"
+	"strings"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/internal/dialect"
 )
 
 type chunk struct {
@@ -33,49 +34,57 @@ type chunkChoice struct {
 type chunkDelta struct {
 	Role      string         `json:"role,omitempty"`
 	Content   *string        `json:"content,omitempty"`
+	Reasoning string         `json:"reasoning_content,omitempty"`
 	ToolCalls []chatToolCall `json:"tool_calls,omitempty"`
 }
 
-// stream writes chunks. The header goes out with the first one, so that an early error can still have its status.
-type stream struct {
-	w       http.ResponseWriter
-	rc      *http.ResponseController
-	timeout time.Duration
-	base    chunk
-	usage   bool
-	started bool
+// chatStream encodes a translated answer as chunks.
+type chatStream struct {
+	out       *backend.Stream
+	base      chunk
+	usage     bool
+	opened    bool
+	text      int // bytes of the answer's text that have been sent
+	reasoning int
 }
 
-func (h *handler) newStream(w http.ResponseWriter, q chatRequest) *stream {
-	return &stream{
-		w: w, rc: http.NewResponseController(w), timeout: h.Write,
-		base:  chunk{ID: newID(), Object: "chat.completion.chunk", Created: h.Now().Unix(), Model: q.Model},
-		usage: q.StreamOptions != nil && q.StreamOptions.IncludeUsage,
+func (h *handler) newStream(w http.ResponseWriter, call *dialect.Call) *chatStream {
+	return &chatStream{
+		out: backend.NewStream(w, backend.StreamForm{
+			ContentType: "text/event-stream; charset=utf-8", KeepAlive: []byte(": keep-alive\n\n"), Every: h.KeepAlive,
+		}),
+		base:  chunk{ID: newID(), Object: "chat.completion.chunk", Created: h.Now().Unix(), Model: call.Model},
+		usage: !call.HideUsage,
 	}
 }
 
-func (h *handler) newTicker() *time.Ticker { return time.NewTicker(h.KeepAlive) }
-
-func (s *stream) open() error {
-	if s.started {
+func (s *chatStream) open() error {
+	if s.opened {
 		return nil
 	}
-	s.started = true
-	d := s.w.Header()
-	d.Set("Content-Type", "text/event-stream; charset=utf-8")
-	d.Set("Cache-Control", "no-store")
-	d.Set("X-Accel-Buffering", "no")
-	s.w.WriteHeader(http.StatusOK)
+	s.opened = true
 	empty := ""
 	return s.chunk(chunkDelta{Role: "assistant", Content: &empty}, "")
 }
 
-func (s *stream) text(t string) error { return s.chunk(chunkDelta{Content: &t}, "") }
-
-func (s *stream) chunk(d chunkDelta, finish core.FinishReason) error {
+func (s *chatStream) delta(d core.Delta) error {
 	if err := s.open(); err != nil {
 		return err
 	}
+	s.text += len(d.Text)
+	s.reasoning += len(d.Reasoning)
+	if d.Reasoning != "" {
+		if err := s.chunk(chunkDelta{Reasoning: d.Reasoning}, ""); err != nil {
+			return err
+		}
+	}
+	if d.Text == "" {
+		return nil
+	}
+	return s.chunk(chunkDelta{Content: &d.Text}, "")
+}
+
+func (s *chatStream) chunk(d chunkDelta, finish core.FinishReason) error {
 	c := s.base
 	c.Choices = []chunkChoice{{Delta: d}}
 	if finish != "" {
@@ -84,62 +93,54 @@ func (s *stream) chunk(d chunkDelta, finish core.FinishReason) error {
 	return s.send(c, nil)
 }
 
-func (s *stream) send(c chunk, u *usage) error {
+func (s *chatStream) send(c chunk, u *usage) error {
 	if s.usage {
 		return s.data(chunkWithUsage{c, u})
 	}
 	return s.data(c)
 }
 
-// keepAlive writes a comment, which clients skip.
-func (s *stream) keepAlive() error {
-	if err := s.open(); err != nil {
+// end writes what was not streamed, why the answer stopped, the usage if it was asked for, and the mark of the end.
+func (s *chatStream) end(r core.ModelResponse) error {
+	rest := core.Delta{Reasoning: after(reasoningOf(r.Message), s.reasoning), Text: after(r.Message.Text, s.text)}
+	if err := s.delta(rest); err != nil {
 		return err
 	}
-	return s.write(": keep-alive\n\n")
-}
-
-// end writes why the answer stopped, the usage if it was asked for, and the mark of the end. Nobody is left to tell
-// about an error here.
-func (s *stream) end(finish core.FinishReason, u core.Usage) {
-	if finish == "" {
-		finish = core.FinishStop
+	if len(r.Message.ToolCalls) > 0 {
+		if err := s.chunk(chunkDelta{ToolCalls: toolCalls(r.Message.ToolCalls, true)}, ""); err != nil {
+			return err
+		}
 	}
-	if s.chunk(chunkDelta{}, finish) != nil {
-		return
+	if err := s.chunk(chunkDelta{}, finishOf(r)); err != nil {
+		return err
 	}
 	if s.usage {
 		c := s.base
 		c.Choices = []chunkChoice{}
-		if s.send(c, usageOf(u)) != nil {
-			return
+		if err := s.send(c, usageOf(r.Usage)); err != nil {
+			return err
 		}
 	}
-	_ = s.write("data: [DONE]\n\n")
+	_, err := s.out.Write([]byte("data: [DONE]\n\n"))
+	return err
 }
+
+// after returns the text behind the first n bytes, of which the deltas were made.
+func after(text string, n int) string { return text[min(n, len(text)):] }
 
 // fail ends a stream that has begun with an error in the dialect's form; clients raise it.
-func (s *stream) fail(r *http.Request, h *handler, err error) {
-	if !s.started {
-		h.fail(s.w, r, err)
-		return
-	}
-	_ = s.data(map[string]*apiError{"error": toAPIError(err)}) // the client may have left, which may be the error
+func (s *chatStream) fail(e *backend.OpenAIError) {
+	_ = s.data(map[string]*backend.OpenAIError{"error": e}) // the client may have left, which may be the error
 }
 
-func (s *stream) data(v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+func (s *chatStream) data(v any) error {
+	var b strings.Builder
+	b.WriteString("data: ")
+	e := json.NewEncoder(&b)
+	if err := e.Encode(v); err != nil { // ends with a newline
 		return err
 	}
-	return s.write("data: " + string(b) + "\n\n")
-}
-
-func (s *stream) write(t string) error {
-	// A writer without deadlines or flushing is a test's: the write itself still tells.
-	_ = s.rc.SetWriteDeadline(time.Now().Add(s.timeout))
-	if _, err := io.WriteString(s.w, t); err != nil {
-		return err
-	}
-	return s.rc.Flush()
+	b.WriteByte('\n')
+	_, err := s.out.Write([]byte(b.String()))
+	return err
 }

@@ -18,9 +18,13 @@ import (
 type Dialect struct {
 	Server   func(script Script, models ...string) *Server
 	Provider func(t *testing.T, cfg aimodels.HTTPConfig) aimodels.Provider // cfg.BaseURL is the server's root
+	NoSeed   bool                                                          // the dialect has no field for a seed
 }
 
 const secret = "sk-canary-4711-do-not-print"
+
+// answerSchema is one that every dialect with structured output takes as it is.
+const answerSchema = `{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"],"additionalProperties":false}`
 
 // setup starts a scripted server and a provider that calls it.
 func (d Dialect) setup(t *testing.T, script Script, change ...func(*aimodels.HTTPConfig)) (aimodels.Provider, *Server) {
@@ -83,13 +87,16 @@ func (d Dialect) answers(t *testing.T) {
 			core.Message{Role: core.RoleAssistant, ToolCalls: []core.ToolCall{{ID: "c1", Name: "now", Arguments: json.RawMessage(`{"zone":"UTC"}`)}}},
 			core.Message{Role: core.RoleTool, ToolCallID: "c1", Text: "noon"})
 		req.Tools = []core.ToolSpec{{Name: "now", Description: "Tell the time.", Parameters: json.RawMessage(`{"type":"object"}`)}}
-		req.Schema, req.MaxTokens, req.Temperature, req.Seed, req.Stop = json.RawMessage(`{"type":"object"}`), 77, &temperature, &seed, []string{"END"}
+		req.Schema, req.MaxTokens, req.Temperature, req.Seed, req.Stop = json.RawMessage(answerSchema), 77, &temperature, &seed, []string{"END"}
 		if _, err := p.Chat(t.Context(), req, nil); err != nil {
 			t.Fatal(err)
 		}
 		got := s.Requests()[0].Request
-		if got.Model != "default" || got.MaxTokens != 77 || *got.Temperature != temperature || *got.Seed != seed || got.Stop[0] != "END" || string(got.Schema) != `{"type":"object"}` {
+		if got.Model != "default" || got.MaxTokens != 77 || *got.Temperature != temperature || got.Stop[0] != "END" || string(got.Schema) != answerSchema {
 			t.Errorf("settings did not arrive: %s", s.Requests()[0].Body)
+		}
+		if !d.NoSeed && (got.Seed == nil || *got.Seed != seed) {
+			t.Errorf("the seed did not arrive: %s", s.Requests()[0].Body)
 		}
 		if len(got.Tools) != 1 || got.Tools[0].Name != "now" || got.Tools[0].Description != "Tell the time." {
 			t.Errorf("tools did not arrive: %s", s.Requests()[0].Body)
@@ -146,7 +153,7 @@ func (d Dialect) fails(t *testing.T) {
 		{"400", Fault{Status: 400, Message: "temperature is too high for " + secret}.Turn(), core.CodeInvalid, false, 0},
 		{"full context", Fault{Status: 400, Message: "this model's maximum context length is 8192 tokens"}.Turn(), core.CodeContextFull, false, 0},
 		{"413", Fault{Status: 413}.Turn(), core.CodeTooLarge, false, 0},
-		{"429 with Retry-After", Fault{Status: 429, RetryAfter: 7 * time.Second, Message: "slow down " + secret}.Turn(), core.CodeUnavailable, true, 7 * time.Second},
+		{"429 with Retry-After", Fault{Status: 429, RetryAfter: 7 * time.Second, Message: "slow down " + secret}.Turn(), core.CodeRateLimited, true, 7 * time.Second},
 		{"500", Fault{Status: 500, Message: "oops " + secret}.Turn(), core.CodeUnavailable, true, 0},
 		{"503", Fault{Status: 503}.Turn(), core.CodeUnavailable, true, 0},
 		{"connection reset before the answer", Fault{Reset: true}.Turn(), core.CodeUnavailable, true, 0},
@@ -167,7 +174,7 @@ func (d Dialect) fails(t *testing.T) {
 				t.Fatalf("code %q, want %q: %v", core.CodeOf(err), c.code, err)
 			}
 			var ce *aimodels.CallError
-			if !errors.As(err, &ce) || ce.Retryable != c.retryable || aimodels.RetryAfterOf(err) != c.after {
+			if !errors.As(err, &ce) || ce.Retryable != c.retryable || core.RetryAfterOf(err) != c.after {
 				t.Errorf("retryable and Retry-After: got %+v of %v, want %t %s", ce, err, c.retryable, c.after)
 			}
 			if strings.Contains(err.Error(), "canary") {

@@ -47,10 +47,6 @@ func (f Fault) asProvider() error {
 	case f.Status == http.StatusBadRequest:
 		return &aimodels.CallError{Err: core.Errorf(core.CodeInvalid, "the scripted model refuses the request: %s", f.Message)}
 	default:
-		return &aimodels.CallError{
-			Err:        core.Errorf(core.CodeUnavailable, "the scripted model failed"),
-			Retryable:  true,
-			RetryAfter: f.RetryAfter,
-		}
+		return aimodels.Retryable(&core.Error{Code: core.CodeUnavailable, Message: "the scripted model failed", RetryAfter: f.RetryAfter})
 	}
 }

@@ -3,6 +3,7 @@ package aimodelstest
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/sutazai/sutazai/core"
 )
@@ -13,6 +14,11 @@ func OllamaServer(script Script, models ...string) *Server {
 	s.mux.HandleFunc("POST /api/show", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(mustJSON(map[string]any{"capabilities": []string{"completion", "tools"}}))
+	})
+	s.mux.HandleFunc("POST /api/embed", func(w http.ResponseWriter, r *http.Request) {
+		if model, texts, vectors, ok := s.embed(w, r); ok {
+			_, _ = w.Write(mustJSON(map[string]any{"model": model, "embeddings": vectors, "prompt_eval_count": words(texts)}))
+		}
 	})
 	return s
 }
@@ -33,6 +39,8 @@ func (ollama) decode(body []byte) (core.ModelRequest, bool, error) {
 		Messages []struct {
 			Role      core.Role    `json:"role"`
 			Content   string       `json:"content"`
+			Thinking  string       `json:"thinking"`
+			Images    [][]byte     `json:"images"`
 			ToolCalls []ollamaCall `json:"tool_calls"`
 			ToolName  string       `json:"tool_name"`
 		} `json:"messages"`
@@ -40,9 +48,14 @@ func (ollama) decode(body []byte) (core.ModelRequest, bool, error) {
 			Function core.ToolSpec `json:"function"`
 		} `json:"tools"`
 		Format  json.RawMessage `json:"format"`
+		Think   json.RawMessage `json:"think"`
 		Options struct {
 			NumPredict  int      `json:"num_predict"`
 			Temperature *float64 `json:"temperature"`
+			TopP        *float64 `json:"top_p"`
+			TopK        *int     `json:"top_k"`
+			Presence    *float64 `json:"presence_penalty"`
+			Frequency   *float64 `json:"frequency_penalty"`
 			Seed        *int64   `json:"seed"`
 			Stop        []string `json:"stop"`
 		} `json:"options"`
@@ -50,12 +63,24 @@ func (ollama) decode(body []byte) (core.ModelRequest, bool, error) {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return core.ModelRequest{}, false, err
 	}
+	o := in.Options
 	req := core.ModelRequest{
-		Model: in.Model, Schema: in.Format, MaxTokens: in.Options.NumPredict,
-		Temperature: in.Options.Temperature, Seed: in.Options.Seed, Stop: in.Options.Stop,
+		Model: in.Model, MaxTokens: o.NumPredict, Temperature: o.Temperature, TopP: o.TopP, TopK: o.TopK, Presence: o.Presence,
+		Frequency: o.Frequency, Seed: o.Seed, Stop: o.Stop, Reasoning: strings.Trim(string(in.Think), `"`),
+	}
+	if string(in.Format) == `"json"` {
+		req.JSONObject = true
+	} else {
+		req.Schema = in.Format
 	}
 	for i, m := range in.Messages {
 		msg := core.Message{Index: i, Role: m.Role, Text: m.Content, ToolCallID: m.ToolName}
+		if m.Thinking != "" || len(m.Images) > 0 {
+			msg.Parts = append(msg.Parts, core.Part{Kind: core.PartReasoning, Text: m.Thinking}, core.Part{Kind: core.PartText, Text: m.Content})
+			for _, data := range m.Images {
+				msg.Parts = append(msg.Parts, core.Part{Kind: core.PartImage, Data: data})
+			}
+		}
 		for _, c := range m.ToolCalls {
 			msg.ToolCalls = append(msg.ToolCalls, core.ToolCall{Name: c.Function.Name, Arguments: c.Function.Arguments})
 		}
@@ -78,6 +103,10 @@ func (ollama) delta(text string) []byte {
 	return line(map[string]any{"message": map[string]any{"role": "assistant", "content": text}, "done": false})
 }
 
+func (ollama) reasoning(text string) []byte {
+	return line(map[string]any{"message": map[string]any{"role": "assistant", "content": "", "thinking": text}, "done": false})
+}
+
 func (ollama) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
 	var out []byte
 	if calls := ollamaCalls(resp); len(calls) > 0 {
@@ -88,6 +117,11 @@ func (ollama) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
 
 func (ollama) whole(_ core.ModelRequest, resp core.ModelResponse) []byte {
 	message := map[string]any{"role": "assistant", "content": resp.Message.Text}
+	for _, p := range resp.Message.Parts {
+		if p.Kind == core.PartReasoning {
+			message["thinking"] = p.Text
+		}
+	}
 	if calls := ollamaCalls(resp); len(calls) > 0 {
 		message["tool_calls"] = calls
 	}

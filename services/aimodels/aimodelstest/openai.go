@@ -10,7 +10,21 @@ import (
 
 // OpenAIServer is a scripted server in OpenAI's dialect; its base URL ends in /v1.
 func OpenAIServer(script Script, models ...string) *Server {
-	return newServer(script, models, openAI{}, "/v1/chat/completions", "/v1/models")
+	s := newServer(script, models, openAI{}, "/v1/chat/completions", "/v1/models")
+	s.mux.HandleFunc("POST /v1/embeddings", func(w http.ResponseWriter, r *http.Request) {
+		model, texts, vectors, ok := s.embed(w, r)
+		if !ok {
+			return
+		}
+		data := []any{}
+		for i := len(vectors) - 1; i >= 0; i-- { // in no order that a client may rely on
+			data = append(data, map[string]any{"object": "embedding", "index": i, "embedding": vectors[i]})
+		}
+		_, _ = w.Write(mustJSON(map[string]any{
+			"object": "list", "model": model, "data": data, "usage": map[string]int{"prompt_tokens": words(texts), "total_tokens": words(texts)},
+		}))
+	})
+	return s
 }
 
 type openAI struct{}

@@ -49,6 +49,9 @@ type dialect interface {
 	list(models []string) []byte
 }
 
+// A dialect may also have keyHeader() string, the header in which keys come (else Authorization), begin() []byte, what
+// every stream starts with, and reasoning(text string) []byte, a piece of what the model thinks.
+
 func newServer(script Script, models []string, d dialect, chat, list string) *Server {
 	if len(models) == 0 {
 		models = []string{"default"}
@@ -79,10 +82,14 @@ func (s *Server) Requests() []Seen {
 func (s *Server) Active() int { return int(s.active.Load()) }
 
 func (s *Server) authorized(w http.ResponseWriter, r *http.Request) bool {
-	if s.Key == "" || r.Header.Get("Authorization") == "Bearer "+s.Key {
+	sent := r.Header.Get("Authorization")
+	if named, ok := s.dialect.(interface{ keyHeader() string }); ok {
+		sent = "Bearer " + r.Header.Get(named.keyHeader())
+	}
+	if s.Key == "" || sent == "Bearer "+s.Key {
 		return true
 	}
-	s.fail(w, http.StatusUnauthorized, "wrong key: "+r.Header.Get("Authorization"))
+	s.fail(w, http.StatusUnauthorized, "wrong key: "+sent)
 	return false
 }
 
@@ -190,14 +197,23 @@ func (o *writer) start() {
 	o.started = true
 	o.w.Header().Set("Content-Type", o.s.dialect.contentType(o.stream))
 	o.w.WriteHeader(http.StatusOK)
+	if d, ok := o.s.dialect.(interface{ begin() []byte }); ok && o.stream {
+		o.write(d.begin())
+	}
 }
 
 func (o *writer) delta(d core.Delta) {
-	if !o.stream || d.Text == "" {
+	if !o.stream {
 		return
 	}
-	o.start()
-	o.write(o.s.dialect.delta(d.Text))
+	if thinks, ok := o.s.dialect.(interface{ reasoning(text string) []byte }); ok && d.Reasoning != "" {
+		o.start()
+		o.write(thinks.reasoning(d.Reasoning))
+	}
+	if d.Text != "" {
+		o.start()
+		o.write(o.s.dialect.delta(d.Text))
+	}
 }
 
 func (o *writer) write(b []byte) {

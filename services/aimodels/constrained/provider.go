@@ -18,6 +18,7 @@ package constrained
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"sync"
 
@@ -73,6 +74,12 @@ func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func
 	}
 	if p.opt.Mode == aimodels.ToolsAuto && caps.Tools {
 		return p.inner.Chat(ctx, req, onDelta)
+	}
+	if req.ToolChoice == "none" {
+		req.Tools, req.ToolChoice = nil, ""
+	}
+	if req.JSONObject && len(req.Schema) == 0 {
+		req.Schema = json.RawMessage(`{"type":"object"}`)
 	}
 	if i := slices.IndexFunc(req.Tools, func(t core.ToolSpec) bool { return t.Name == req.ToolChoice }); i >= 0 {
 		req.Tools = req.Tools[i : i+1] // the one that must be called

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"bufio"
+	"encoding/binary"
 	"io"
 	"os"
 	"path/filepath"
@@ -58,4 +60,110 @@ func (c Config) modelFile() (string, error) {
 // globEscape takes the meaning from the characters of a folder's name that a pattern would read.
 func globEscape(dir string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+// pools says whether a model is made for embeddings: its file then says how the vectors of a text's tokens become one
+// (<architecture>.pooling_type). A file that cannot be read so far is taken for a chat model's.
+func pools(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	g := metadata{r: bufio.NewReader(io.LimitReader(f, 1<<20))} // what is looked for stands at the beginning
+	var head struct {
+		Magic   [4]byte
+		Version uint32
+		Tensors uint64
+		Pairs   uint64
+	}
+	if !g.read(&head) || string(head.Magic[:]) != magic || head.Version < 2 {
+		return false
+	}
+	for range head.Pairs {
+		key := g.text()
+		kind := g.number(4)
+		if g.failed || strings.HasPrefix(key, "tokenizer.") { // the long lists begin
+			return false
+		}
+		if strings.HasSuffix(key, ".pooling_type") {
+			return g.number(4) > 0 && !g.failed // 0 = none
+		}
+		g.skip(kind)
+	}
+	return false
+}
+
+// metadata reads the pairs at the beginning of a GGUF file: little-endian, texts with their length before them. After the
+// first failure it gives zeros.
+type metadata struct {
+	r      *bufio.Reader
+	failed bool
+}
+
+func (g *metadata) read(into any) bool {
+	if !g.failed {
+		g.failed = binary.Read(g.r, binary.LittleEndian, into) != nil
+	}
+	return !g.failed
+}
+
+func (g *metadata) number(bytes int) uint64 {
+	if bytes == 4 {
+		var n uint32
+		g.read(&n)
+		return uint64(n)
+	}
+	var n uint64
+	g.read(&n)
+	return n
+}
+
+func (g *metadata) text() string {
+	n := g.number(8)
+	if n > 1<<16 {
+		g.failed = true
+	}
+	if g.failed {
+		return ""
+	}
+	b := make([]byte, n)
+	g.read(b)
+	return string(b)
+}
+
+// The types of values that are not numbers, and the sizes of those that are, in bytes.
+const (
+	typeText = 8
+	typeList = 9
+)
+
+func (g *metadata) skip(kind uint64) {
+	sizes := map[uint64]int{0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+	switch size, plain := sizes[kind]; {
+	case plain:
+		g.discard(uint64(size))
+	case kind == typeText:
+		g.discard(g.number(8))
+	case kind == typeList:
+		inner, count := g.number(4), g.number(8)
+		if size, plain := sizes[inner]; plain && count < 1<<20 {
+			g.discard(uint64(size) * count)
+			return
+		}
+		for i := uint64(0); i < count && !g.failed; i++ {
+			g.skip(inner)
+		}
+	default:
+		g.failed = true
+	}
+}
+
+func (g *metadata) discard(n uint64) {
+	if g.failed || n > 1<<20 {
+		g.failed = true
+		return
+	}
+	_, err := g.r.Discard(int(n))
+	g.failed = err != nil
 }

@@ -53,6 +53,7 @@ func (c Config) llamaCommand(f found, model, name string, port int, key string) 
 	if f.kind == XLlamaCpp {
 		options, err := json.Marshal(map[string]any{
 			"model": model, "alias": name, "port": port, "context": c.Context, "parallel": c.Parallel, "threads": c.Threads,
+			"embedding": c.embedding(f.kind, model),
 		})
 		if err != nil {
 			return supervisor.Command{}, core.Wrap(core.CodeInternal, err, "the model server's options cannot be written")
@@ -63,13 +64,17 @@ func (c Config) llamaCommand(f found, model, name string, port int, key string) 
 		}, nil
 	}
 	threads := strconv.Itoa(c.Threads)
+	args := []string{
+		"--model", model, "--alias", name, "--host", "127.0.0.1", "--port", strconv.Itoa(port),
+		"--ctx-size", strconv.Itoa(c.Context * c.Parallel), "--parallel", strconv.Itoa(c.Parallel),
+		"--threads", threads, "--threads-batch", threads, "--jinja",
+	}
+	if e := c.embedding(f.kind, model); e.On {
+		batch := strconv.Itoa(e.Batch)
+		args = append(args, "--embeddings", "--batch-size", batch, "--ubatch-size", batch)
+	}
 	return supervisor.Command{
-		Path: f.path, Dir: c.DataDir,
-		Args: []string{
-			"--model", model, "--alias", name, "--host", "127.0.0.1", "--port", strconv.Itoa(port),
-			"--ctx-size", strconv.Itoa(c.Context * c.Parallel), "--parallel", strconv.Itoa(c.Parallel),
-			"--threads", threads, "--threads-batch", threads, "--jinja",
-		},
+		Path: f.path, Dir: c.DataDir, Args: args,
 		Env: append(childEnv(), "LLAMA_API_KEY="+key), // not an argument: other users see those
 	}, nil
 }

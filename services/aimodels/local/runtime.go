@@ -283,7 +283,7 @@ func (r *Runtime) explain(ctx, wait context.Context, err error) error {
 		message += "; its log is " + r.cfg.logFile()
 	}
 	e := aimodels.Retryable(core.Wrap(core.CodeUnavailable, err, "%s", message))
-	e.RetryAfter = patience
+	e.Err.RetryAfter = patience
 	return e
 }
 

@@ -102,7 +102,7 @@ func TestWhereNothingIsInstalledTheErrorSaysHowToMendItAndALaterModelIsFound(t *
 				t.Errorf("got %v, want %q in it", err, want)
 			}
 		}
-		if aimodels.RetryAfterOf(err) == 0 {
+		if core.RetryAfterOf(err) == 0 {
 			t.Error("a try at once would be in vain, which the error does not say")
 		}
 	}
@@ -367,13 +367,17 @@ func TestCloseEndsTheServer(t *testing.T) {
 const fakePackage = `
 import json
 class Any: pass
+class llama_pooling_type:
+    LLAMA_POOLING_TYPE_MEAN = "mean"
 class CommonParams:
     def __init__(self):
+        self.embedding, self.pooling_type, self.n_batch, self.n_ubatch = False, "own", 0, 0
         self.model, self.cpuparams, self.cpuparams_batch = Any(), Any(), Any()
 class Server:
     def __init__(self, p):
         self.listening_address = json.dumps([p.model.path, sorted(p.model_alias), p.hostnames, p.port, p.api_keys, p.n_parallel, p.n_ctx,
-            p.cpuparams.n_threads, p.cpuparams_batch.n_threads, p.use_jinja, p.ui])
+            p.cpuparams.n_threads, p.cpuparams_batch.n_threads, p.use_jinja, p.ui,
+            p.embedding, p.pooling_type, p.n_batch, p.n_ubatch])
 `
 
 func TestTheScriptServesWhatItIsToldAndEndsWithItsStandardInput(t *testing.T) {
@@ -409,7 +413,7 @@ func TestTheScriptServesWhatItIsToldAndEndsWithItsStandardInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
-	want := `listening on ["/m/x.gguf", ["x.gguf"], ["127.0.0.1"], 4711, ["s3cret"], 3, 1536, 1, 1, true, false]` + "\n"
+	want := `listening on ["/m/x.gguf", ["x.gguf"], ["127.0.0.1"], 4711, ["s3cret"], 3, 1536, 1, 1, true, false, true, "mean", 0, 0]` + "\n"
 	if err != nil || line != want {
 		t.Errorf("got %q, %v\nwant %q", line, err, want)
 	}

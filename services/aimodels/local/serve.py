@@ -4,6 +4,8 @@ Started by SutazAI with one JSON object as its only argument (no secret in it: a
     model: path of the GGUF file          alias: name of the model in answers
     port: TCP port on 127.0.0.1           context: tokens of context of each slot
     parallel: requests served at once     threads: threads for generation and for prompts
+    embedding: {on, pooling, batch}: whether vectors are made, how those of a text's tokens become one ("mean", or "" for
+        the model's own way), and how many tokens are read at once (0 = the default)
 The key that clients must send comes in the environment variable SUTAZAI_MODEL_KEY.
 Standard input is a pipe that the parent holds open: its end means that the parent is gone, however it died.
 """
@@ -42,6 +44,13 @@ def main():
     params.cpuparams_batch.n_threads = options["threads"]
     params.use_jinja = True
     params.ui = False
+    embedding = options["embedding"]
+    if embedding["on"]:
+        params.embedding = True
+        if embedding["pooling"] == "mean":
+            params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        if embedding["batch"]:
+            params.n_batch = params.n_ubatch = embedding["batch"]
 
     server = xllamacpp.Server(params)
     print("listening on", server.listening_address, flush=True)

@@ -45,9 +45,10 @@ func standIn(args []string) {
 		model, alias, host           = f.String("model", "", ""), f.String("alias", "", ""), f.String("host", "", "")
 		port, ctx, parallel          = f.Int("port", 0, ""), f.Int("ctx-size", 0, ""), f.Int("parallel", 0, "")
 		threads, threadsBatch, jinja = f.Int("threads", 0, ""), f.Int("threads-batch", 0, ""), f.Bool("jinja", false, "")
+		embeddings, batch, ubatch    = f.Bool("embeddings", false, ""), f.Int("batch-size", 0, ""), f.Int("ubatch-size", 0, "")
 	)
 	_ = f.Parse(args)
-	if *threads == 0 || *threadsBatch == 0 || !*jinja || *ctx == 0 {
+	if *embeddings && (*batch != *ubatch || *batch == 0) || *threads == 0 || *threadsBatch == 0 || !*jinja || *ctx == 0 {
 		fmt.Println("missing arguments", args)
 		os.Exit(2)
 	}
@@ -77,6 +78,19 @@ func standIn(args []string) {
 	})
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, map[string]any{"data": []any{map[string]any{"id": *alias, "meta": map[string]any{"n_params": 135e6}}}})
+	})
+	if !*embeddings {
+		mux.HandleFunc("POST /v1/embeddings", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotImplemented)
+			fmt.Fprint(w, `{"error":{"code":501,"message":"This server does not support embeddings. Start it with `+"`--embeddings`"+`","type":"not_supported_error"}}`)
+		})
+	}
+	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
+		if *embeddings { // as some versions do
+			w.WriteHeader(http.StatusNotImplemented)
+			return
+		}
+		chat.ServeHTTP(w, r)
 	})
 	mux.Handle("/", chat)
 	fmt.Println("listening")

@@ -1,19 +1,19 @@
-// Package ollama is the Provider for Ollama's native dialect: chat, tags, show and pull.
+// Package ollama is the Provider for Ollama's native dialect: chat, embed, tags, show and pull, and calls of the dialect
+// that are passed on as they are.
 //
 // It owns the dialect and nothing else: no retries, no routes, no settings file.
 package ollama
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/dialect"
 	"github.com/sutazai/sutazai/services/aimodels"
 )
 
@@ -96,7 +96,11 @@ func (p *Provider) Capabilities(ctx context.Context, model string) (aimodels.Cap
 
 // Chat makes one call, always streamed.
 func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
-	body, err := p.http.Post(ctx, "/api/chat", p.request(req))
+	in, err := p.request(req)
+	if err != nil {
+		return core.ModelResponse{}, err
+	}
+	body, err := p.http.Post(ctx, "/api/chat", in)
 	if err != nil {
 		return core.ModelResponse{}, err
 	}
@@ -108,154 +112,41 @@ func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func
 		}
 		return core.ModelResponse{}, err
 	}
-	return a.response()
+	return a.response(req.OneTool), nil
 }
 
-type wireMessage struct {
-	Role      string     `json:"role"`
-	Content   string     `json:"content"`
-	ToolCalls []wireCall `json:"tool_calls,omitempty"`
-	ToolName  string     `json:"tool_name,omitempty"`
+// Forwards says whether the call is in the server's own dialect.
+func (p *Provider) Forwards(c *dialect.Call) bool {
+	return c.Dialect == dialect.OllamaChat || c.Dialect == dialect.OllamaGenerate
 }
 
-type wireCall struct {
-	Function struct {
-		Name      string          `json:"name"`
-		Arguments json.RawMessage `json:"arguments"`
-	} `json:"function"`
-}
-
-type wireTool struct {
-	Type     string       `json:"type"`
-	Function wireToolSpec `json:"function"`
-}
-
-type wireToolSpec struct {
-	Name        string          `json:"name"`
-	Description string          `json:"description"`
-	Parameters  json.RawMessage `json:"parameters"`
-}
-
-func (p *Provider) request(req core.ModelRequest) map[string]any {
-	options := map[string]any{}
+// Forward makes one try with the client's own bytes. The model's name is replaced; a size of the context is added where
+// one is configured and the client asks for none, since the server loads a model anew for each size.
+func (p *Provider) Forward(ctx context.Context, model string, c *dialect.Call) (*aimodels.Body, error) {
+	edits := []dialect.Edit{{Key: "model", Value: dialect.String(model)}}
 	if p.cfg.Context > 0 {
-		options["num_ctx"] = p.cfg.Context
-	}
-	if req.MaxTokens > 0 {
-		options["num_predict"] = req.MaxTokens
-	}
-	if req.Temperature != nil {
-		options["temperature"] = *req.Temperature
-	}
-	if req.Seed != nil {
-		options["seed"] = *req.Seed
-	}
-	if len(req.Stop) > 0 {
-		options["stop"] = req.Stop
-	}
-	body := map[string]any{"model": req.Model, "messages": messages(req.Messages), "stream": true, "options": options}
-	if len(req.Tools) > 0 {
-		list := make([]wireTool, len(req.Tools))
-		for i, t := range req.Tools {
-			list[i] = wireTool{Type: "function", Function: wireToolSpec{t.Name, t.Description, t.Parameters}}
+		options, err := dialect.Scan(orEmpty(c.Body.Get("options")))
+		if err != nil {
+			return nil, invalid("options must be an object")
 		}
-		body["tools"] = list
+		if !options.Has("num_ctx") {
+			edits = append(edits, dialect.Edit{Key: "options", Value: options.With(dialect.Edit{Key: "num_ctx", Value: strconv.AppendInt(nil, int64(p.cfg.Context), 10)})})
+		}
 	}
-	if len(req.Schema) > 0 {
-		body["format"] = req.Schema
+	path := "/api/chat"
+	if c.Dialect == dialect.OllamaGenerate {
+		path = "/api/generate"
 	}
-	return body
+	return p.http.PostBytes(ctx, path, c.Body.With(edits...), c.Header)
 }
 
-// messages translates the conversation. The dialect names a tool's result by the tool, not by the call's id.
-func messages(list []core.Message) []wireMessage {
-	names := map[string]string{}
-	out := make([]wireMessage, 0, len(list))
-	for _, m := range list {
-		w := wireMessage{Role: string(m.Role), Content: m.Text, ToolName: names[m.ToolCallID]}
-		for _, c := range m.ToolCalls {
-			names[c.ID] = c.Name
-			var call wireCall
-			call.Function.Name, call.Function.Arguments = c.Name, c.Arguments
-			w.ToolCalls = append(w.ToolCalls, call)
-		}
-		out = append(out, w)
+func orEmpty(object []byte) []byte {
+	if object == nil {
+		return []byte("{}")
 	}
-	return out
+	return object
 }
 
-// answer collects one answer.
-type answer struct {
-	p       *Provider
-	onDelta func(core.Delta)
-	text    strings.Builder
-	calls   []wireCall
-	last    wireChunk
-}
-
-type wireChunk struct {
-	Message struct {
-		Content   string     `json:"content"`
-		ToolCalls []wireCall `json:"tool_calls"`
-	} `json:"message"`
-	Done       bool            `json:"done"`
-	DoneReason string          `json:"done_reason"`
-	Input      int64           `json:"prompt_eval_count"`
-	Output     int64           `json:"eval_count"`
-	Error      json.RawMessage `json:"error"`
-}
-
-func (a *answer) stream(r io.Reader) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 16<<10), maxLine)
-	for lines.Scan() {
-		if len(lines.Bytes()) == 0 {
-			continue
-		}
-		var c wireChunk
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			if lines.Err() != nil {
-				return lines.Err() // the last line is cut because the reading ended, not because it is wrong
-			}
-			return a.p.http.Malformed(err)
-		}
-		if len(c.Error) > 0 {
-			return a.p.http.StreamError(c.Error)
-		}
-		if text := c.Message.Content; text != "" {
-			a.text.WriteString(text)
-			if a.onDelta != nil {
-				a.onDelta(core.Delta{Text: text})
-			}
-		}
-		a.calls = append(a.calls, c.Message.ToolCalls...)
-		if c.Done {
-			a.last = c
-			return nil
-		}
-	}
-	if err := lines.Err(); err != nil {
-		if errors.Is(err, bufio.ErrTooLong) {
-			return a.p.http.Malformed(err)
-		}
-		return err
-	}
-	return io.ErrUnexpectedEOF
-}
-
-func (a *answer) response() (core.ModelResponse, error) {
-	resp := core.ModelResponse{
-		Message: core.Message{Role: core.RoleAssistant, Text: a.text.String()},
-		Finish:  core.FinishStop,
-		Usage:   core.Usage{InputTokens: a.last.Input, OutputTokens: a.last.Output},
-	}
-	if a.last.DoneReason == "length" {
-		resp.Finish = core.FinishLength
-	}
-	for _, c := range a.calls {
-		args := aimodels.Arguments(c.Function.Arguments)
-		resp.Message.ToolCalls = append(resp.Message.ToolCalls, core.ToolCall{ID: aimodels.NewCallID(), Name: c.Function.Name, Arguments: args})
-		resp.Finish = core.FinishTools
-	}
-	return resp, nil
+func invalid(format string, args ...any) error {
+	return &aimodels.CallError{Err: core.Errorf(core.CodeInvalid, format, args...)}
 }

@@ -18,27 +18,29 @@ const maxLine = 4 << 20
 
 // Config holds the settings of one server.
 type Config struct {
-	HTTP           aimodels.HTTPConfig
-	MaxTokensField string         // "max_tokens" (default); OpenAI's own newer models want "max_completion_tokens"
-	Extra          map[string]any // further fields of every chat request, such as a server's own sampling settings
+	HTTP   aimodels.HTTPConfig
+	Quirks string         // a row of the table of quirks; "" or "auto" = told by the address
+	Extra  map[string]any // further fields of every chat request, such as a server's own sampling settings
 }
 
 // Provider calls one server. Safe for many goroutines.
 type Provider struct {
-	cfg  Config
-	http *aimodels.HTTPClient
+	cfg    Config
+	quirks Quirks
+	http   *aimodels.HTTPClient
 }
 
 // New checks the settings; it asks the server nothing.
 func New(cfg Config) (*Provider, error) {
-	if cfg.MaxTokensField == "" {
-		cfg.MaxTokensField = "max_tokens"
+	q, ok := QuirksOf(cfg.Quirks, cfg.HTTP.BaseURL)
+	if !ok {
+		return nil, core.Errorf(core.CodeInvalid, "models.providers.%s.quirks: %q is not in the table of quirks", cfg.HTTP.Name, cfg.Quirks)
 	}
 	c, err := aimodels.NewHTTPClient(cfg.HTTP)
 	if err != nil {
 		return nil, err
 	}
-	return &Provider{cfg: cfg, http: c}, nil
+	return &Provider{cfg: cfg, quirks: q, http: c}, nil
 }
 
 // Close drops idle connections.
@@ -89,6 +91,7 @@ type answer struct {
 	p       *Provider
 	onDelta func(core.Delta)
 	text    strings.Builder
+	thought strings.Builder
 	refusal strings.Builder
 	calls   []wireToolCall
 	indexes []int // the server's index of each call, -1 where it gives none
@@ -179,6 +182,12 @@ func (a *answer) chunk(b []byte) error {
 			a.onDelta(core.Delta{Text: d.Content})
 		}
 	}
+	if thought := d.ReasoningContent + d.Reasoning; thought != "" {
+		a.thought.WriteString(thought)
+		if a.onDelta != nil {
+			a.onDelta(core.Delta{Reasoning: thought})
+		}
+	}
 	a.refusal.WriteString(d.Refusal)
 	for _, call := range d.ToolCalls {
 		a.fragment(call)
@@ -220,6 +229,9 @@ func (a *answer) fragment(f wireToolCall) {
 
 func (a *answer) response() (core.ModelResponse, error) {
 	m := core.Message{Role: core.RoleAssistant, Text: a.text.String()}
+	if a.thought.Len() > 0 {
+		m.Parts = []core.Part{{Kind: core.PartReasoning, Text: a.thought.String()}, {Kind: core.PartText, Text: m.Text}}
+	}
 	seen := map[string]bool{}
 	for _, c := range a.calls {
 		args := aimodels.Arguments([]byte(c.Function.Arguments))
@@ -237,7 +249,10 @@ func (a *answer) response() (core.ModelResponse, error) {
 	return core.ModelResponse{
 		Message: m,
 		Finish:  reason,
-		Usage:   core.Usage{InputTokens: a.usage.PromptTokens, OutputTokens: a.usage.CompletionTokens},
+		Usage: core.Usage{
+			InputTokens: a.usage.PromptTokens, OutputTokens: a.usage.CompletionTokens,
+			CachedTokens: a.usage.Prompt.CachedTokens, ReasoningTokens: a.usage.Completion.ReasoningTokens,
+		},
 	}, nil
 }
 

@@ -121,9 +121,9 @@ func TestExtraFieldsAreSentAndReplaceNothing(t *testing.T) {
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	p := newProvider(t, openaicompat.Config{
-		HTTP:           aimodels.HTTPConfig{Name: "x", BaseURL: h.URL},
-		MaxTokensField: "max_completion_tokens",
-		Extra:          map[string]any{"dry_multiplier": 0.8, "model": "other"},
+		HTTP:   aimodels.HTTPConfig{Name: "x", BaseURL: h.URL},
+		Quirks: "openai",
+		Extra:  map[string]any{"dry_multiplier": 0.8, "model": "other"},
 	})
 	if _, err := p.Chat(t.Context(), core.ModelRequest{Model: "m", MaxTokens: 5}, nil); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 
 type wireMessage struct {
 	Role       string         `json:"role"`
-	Content    *string        `json:"content"` // null beside tool calls without text, as the dialect wants it
+	Content    any            `json:"content"` // a string or parts; null beside tool calls without text, as the dialect wants it
 	ToolCalls  []wireToolCall `json:"tool_calls,omitempty"`
 	ToolCallID string         `json:"tool_call_id,omitempty"`
 }
@@ -29,6 +29,12 @@ type wireFunction struct {
 type wireUsage struct {
 	PromptTokens     int64 `json:"prompt_tokens"`
 	CompletionTokens int64 `json:"completion_tokens"`
+	Prompt           struct {
+		CachedTokens int64 `json:"cached_tokens"`
+	} `json:"prompt_tokens_details"`
+	Completion struct {
+		ReasoningTokens int64 `json:"reasoning_tokens"`
+	} `json:"completion_tokens_details"`
 }
 
 // wireAnswer is both the whole answer (Message) and one chunk of a streamed one (Delta).
@@ -46,6 +52,9 @@ type wireDelta struct {
 	Content   string         `json:"content"`
 	Refusal   string         `json:"refusal"`
 	ToolCalls []wireToolCall `json:"tool_calls"`
+
+	ReasoningContent string `json:"reasoning_content"` // DeepSeek, vLLM, llama.cpp
+	Reasoning        string `json:"reasoning"`         // OpenRouter, Groq
 }
 
 // request builds the body of a chat call. Extra fields come first, so that none of them replaces one of ours.
@@ -56,49 +65,78 @@ func (p *Provider) request(req core.ModelRequest) map[string]any {
 	body["messages"] = messages(req.Messages)
 	body["stream"] = true
 	body["stream_options"] = map[string]any{"include_usage": true}
-	if len(req.Tools) > 0 {
-		body["tools"] = tools(req.Tools)
-		switch req.ToolChoice {
-		case "":
-		case "required":
-			body["tool_choice"] = req.ToolChoice
-		default:
-			body["tool_choice"] = map[string]any{"type": "function", "function": map[string]any{"name": req.ToolChoice}}
-		}
-	}
-	if len(req.Schema) > 0 {
+	p.tools(body, req)
+	switch {
+	case len(req.Schema) > 0 && !p.quirks.noSchema:
 		body["response_format"] = map[string]any{
-			"type": "json_schema",
-			"json_schema": map[string]any{
-				"name": "answer", "schema": req.Schema, "strict": true,
-			},
+			"type":        "json_schema",
+			"json_schema": map[string]any{"name": orElse(req.SchemaName, "answer"), "schema": req.Schema, "strict": true},
 		}
+	case len(req.Schema) > 0 || req.JSONObject:
+		body["response_format"] = map[string]any{"type": "json_object"}
 	}
 	if req.MaxTokens > 0 {
-		body[p.cfg.MaxTokensField] = req.MaxTokens
+		body[p.quirks.maxTokensField()] = req.MaxTokens
 	}
-	if req.Temperature != nil {
-		body["temperature"] = *req.Temperature
-	}
-	if req.Seed != nil {
-		body["seed"] = *req.Seed
-	}
+	set(body, "temperature", req.Temperature)
+	set(body, "top_p", req.TopP)
+	set(body, "top_k", req.TopK)
+	set(body, "presence_penalty", req.Presence)
+	set(body, "frequency_penalty", req.Frequency)
+	set(body, orElse(p.quirks.seed, "seed"), req.Seed)
 	if len(req.Stop) > 0 {
 		body["stop"] = req.Stop
 	}
+	if req.Reasoning != "" {
+		body["reasoning_effort"] = req.Reasoning
+	}
+	if req.User != "" {
+		body["user"] = req.User
+	}
+	if p.quirks.noUsage {
+		delete(body, "stream_options")
+	}
+	for _, field := range p.quirks.drop {
+		delete(body, field)
+	}
 	return body
+}
+
+func set[T any](body map[string]any, field string, v *T) {
+	if v != nil {
+		body[field] = *v
+	}
+}
+
+func (p *Provider) tools(body map[string]any, req core.ModelRequest) {
+	if len(req.Tools) == 0 {
+		return
+	}
+	body["tools"] = tools(req.Tools)
+	switch req.ToolChoice {
+	case "":
+	case "none":
+		body["tool_choice"] = "none"
+	case "required":
+		body["tool_choice"] = orElse(p.quirks.required, "required")
+	default:
+		body["tool_choice"] = map[string]any{"type": "function", "function": map[string]any{"name": req.ToolChoice}}
+	}
+	if req.OneTool {
+		body["parallel_tool_calls"] = false
+	}
 }
 
 func messages(list []core.Message) []wireMessage {
 	out := make([]wireMessage, 0, len(list))
 	for _, m := range list {
-		w := wireMessage{Role: string(m.Role), Content: &m.Text, ToolCallID: m.ToolCallID}
+		w := wireMessage{Role: string(m.Role), Content: content(m), ToolCallID: m.ToolCallID}
 		for _, c := range m.ToolCalls {
 			w.ToolCalls = append(w.ToolCalls, wireToolCall{
 				ID: c.ID, Type: "function", Function: wireFunction{Name: c.Name, Arguments: string(c.Arguments)},
 			})
 		}
-		if m.Text == "" && len(m.ToolCalls) > 0 {
+		if m.Text == "" && len(m.Parts) == 0 && len(m.ToolCalls) > 0 {
 			w.Content = nil
 		}
 		out = append(out, w)

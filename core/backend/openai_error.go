@@ -1,29 +1,34 @@
-package openai
+package backend
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/sutazai/sutazai/core"
-	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/internal/dialect"
 )
 
-// apiError is an error as OpenAI writes it.
-type apiError struct {
-	Status  int    `json:"-"`
-	Message string `json:"message"`
-	Type    string `json:"type"`
-	Param   string `json:"-"`
-	Code    string `json:"-"`
+// OpenAIError is an error as OpenAI's dialects (chat, responses) write it. Its fields are safe to show.
+type OpenAIError struct {
+	Status     int
+	Message    string
+	Type       string
+	Param      string // the field that is wrong; "" = null
+	Code       string // "" = null
+	RetryAfter time.Duration
 }
 
 // Error returns the message.
-func (e *apiError) Error() string { return e.Message }
+func (e *OpenAIError) Error() string { return e.Message }
 
 // MarshalJSON writes param and code as null where they are empty: clients expect the fields.
-func (e *apiError) MarshalJSON() ([]byte, error) {
+func (e *OpenAIError) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Message string  `json:"message"`
 		Type    string  `json:"type"`
@@ -39,14 +44,15 @@ func orNull(s string) *string {
 	return &s
 }
 
-func badRequest(param, format string, args ...any) *apiError {
-	return &apiError{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: param, Message: fmt.Sprintf(format, args...)}
+// OpenAIBadRequest is the error for a field with a wrong value.
+func OpenAIBadRequest(param, format string, args ...any) *OpenAIError {
+	return &OpenAIError{Status: http.StatusBadRequest, Type: "invalid_request_error", Param: param, Message: fmt.Sprintf(format, args...)}
 }
 
-// kinds maps every code to OpenAI's status, type and code.
-func kinds() map[core.Code]apiError {
+// openAIErrors maps every code to OpenAI's status, type and code.
+func openAIErrors() map[core.Code]OpenAIError {
 	const invalid, server = "invalid_request_error", "server_error"
-	return map[core.Code]apiError{
+	return map[core.Code]OpenAIError{
 		core.CodeInvalid:      {Status: http.StatusBadRequest, Type: invalid},
 		core.CodeNotFound:     {Status: http.StatusNotFound, Type: invalid, Code: "not_found"},
 		core.CodeConflict:     {Status: http.StatusConflict, Type: invalid, Code: "conflict"},
@@ -65,32 +71,40 @@ func kinds() map[core.Code]apiError {
 	}
 }
 
-func toAPIError(err error) *apiError {
-	if e, ok := errors.AsType[*apiError](err); ok {
+// ToOpenAIError says what of err an OpenAI client is told.
+func ToOpenAIError(err error) *OpenAIError {
+	if e, ok := errors.AsType[*OpenAIError](err); ok {
 		return e
 	}
-	code := core.CodeOf(err)
-	k, ok := kinds()[code]
-	if !ok {
-		k = kinds()[core.CodeInternal]
+	if e, ok := errors.AsType[*dialect.UnknownModel](err); ok {
+		return &OpenAIError{Status: http.StatusNotFound, Type: "invalid_request_error", Param: "model", Code: "model_not_found",
+			Message: "The model does not exist: " + core.MessageOf(e.Err)}
 	}
-	k.Message = core.MessageOf(err)
+	k, ok := openAIErrors()[core.CodeOf(err)]
+	if !ok {
+		k = openAIErrors()[core.CodeInternal]
+	}
+	k.Message, k.RetryAfter = core.MessageOf(err), core.RetryAfterOf(err)
 	if e, ok := errors.AsType[*core.Error](err); ok && len(e.Fields) > 0 {
 		k.Param = e.Fields[0].Field
 	}
 	return &k
 }
 
-// fail writes err as OpenAI does, and logs it if it is the server's fault.
-func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	e := toAPIError(err)
-	if e.Status >= 500 {
-		backend.LogFault(r.Context(), h.Logger, err)
+// WriteOpenAIError writes err as OpenAI does, and logs it if it is the server's fault.
+func WriteOpenAIError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	e := ToOpenAIError(err)
+	if e.Status >= http.StatusInternalServerError {
+		LogFault(r.Context(), log, err)
 	}
-	writeJSON(w, e.Status, map[string]*apiError{"error": e})
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	WriteOpenAIJSON(w, e.Status, map[string]*OpenAIError{"error": e})
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
+// WriteOpenAIJSON writes an object of OpenAI's dialects.
+func WriteOpenAIJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -1,0 +1,89 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/auth"
+	"github.com/sutazai/sutazai/internal/dialect"
+)
+
+// Headers of calls to models, the same in every dialect.
+const (
+	sessionHeader = "X-SutazAI-Session"
+	cacheHeader   = "X-SutazAI-Cache-Control"
+	maxSession    = 200 // bytes of a session's name that count
+)
+
+// NewCall reads the body of a model call in a dialect and finds its fields. The dialect sets what it knows better: what
+// the answer may hold, headers that go on, and how the body is translated. Codes: CodeTooLarge, CodeTimeout, CodeInvalid.
+func NewCall(r *http.Request, n dialect.Name) (*dialect.Call, error) {
+	body, err := ReadBody(r)
+	if err != nil {
+		return nil, err
+	}
+	o, err := dialect.Scan(body)
+	if err != nil {
+		return nil, err
+	}
+	model, _ := o.Text("model")
+	session := r.Header.Get(sessionHeader)
+	return &dialect.Call{
+		Dialect: n, Body: o, Model: model, Stream: o.True("stream"), Caller: CallerOf(r.Context()),
+		Session: session[:min(len(session), maxSession)], CacheControl: r.Header.Get(cacheHeader),
+		IdempotencyKey: r.Header.Get("Idempotency-Key"),
+	}, nil
+}
+
+// ReadBody reads a request's body, whose size the guard bounds. Codes: CodeTooLarge, CodeTimeout.
+func ReadBody(r *http.Request) ([]byte, error) {
+	body, err := readAll(r)
+	_ = r.Body.Close() // it has been read; closing lets the next large body in
+	if err != nil {
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, core.Errorf(core.CodeTooLarge, "the body is larger than the %d bytes that this call takes", tooLarge.Limit)
+		}
+		return nil, core.Wrap(core.CodeTimeout, err, "the body did not arrive in full")
+	}
+	return body, nil
+}
+
+// readAll allocates once where the length is known. The length is a client's word: only so much is taken on trust.
+func readAll(r *http.Request) ([]byte, error) {
+	const trusted = 1 << 20
+	if r.ContentLength <= 0 || r.ContentLength > trusted {
+		return io.ReadAll(r.Body)
+	}
+	b := make([]byte, r.ContentLength)
+	if _, err := io.ReadFull(r.Body, b); err != nil {
+		return nil, err
+	}
+	// The end has to be seen too: the guard's reader frees its deadline there.
+	var one [1]byte
+	if n, err := r.Body.Read(one[:]); n == 0 && (err == nil || errors.Is(err, io.EOF)) {
+		return b, nil
+	}
+	return nil, core.Errorf(core.CodeInvalid, "the body is longer than its Content-Length")
+}
+
+// WriteBody writes a whole answer whose bytes are ready. Its error is the client's leaving.
+func WriteBody(w http.ResponseWriter, contentType string, b []byte) error {
+	h := w.Header()
+	h["Content-Type"] = []string{contentType}
+	h["Cache-Control"] = []string{"no-store"}
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(b)
+	return err
+}
+
+// CallerOf says for whom a request calls models.
+func CallerOf(ctx context.Context) core.Caller {
+	p, ok := auth.PrincipalOf(ctx)
+	if !ok {
+		return core.Caller{}
+	}
+	return core.Caller{Actor: p.Actor()}
+}

@@ -1,0 +1,183 @@
+package guardrails
+
+// cards finds the numbers of payment cards: 12 to 19 digits of any script in one group, or in groups with the same
+// separator between them, that begin as one of the card schemes' numbers do, have its length, and pass the Luhn check
+// (ISO/IEC 7812-1).
+type cards struct{}
+
+const (
+	minCard = 12
+	maxCard = 19
+)
+
+func (cards) scan(text string, from int, final bool) (found []span, held int) {
+	for i := from; i < len(text); {
+		v, width := digitAt(text, i)
+		if v < 0 {
+			i += width
+			continue
+		}
+		if startsNumber(text, i) {
+			switch end, a := cardAt(text, i, final); a {
+			case yes:
+				found = append(found, span{start: i, end: end, kind: "card"})
+				i = end
+				continue
+			case more:
+				return found, i
+			}
+		}
+		for i < len(text) { // behind this group of digits
+			if v, width = digitAt(text, i); v < 0 {
+				break
+			}
+			i += width
+		}
+	}
+	return found, len(text)
+}
+
+// cardAt says whether a card number begins at an offset, and where it ends. The longest one counts.
+func cardAt(text string, at int, final bool) (end int, a answer) {
+	var digits [maxCard]int8
+	var ends [maxCard + 1]int // number of digits → offset where a group ends after so many; 0 = none does
+	n, first, open := 0, 0, false
+	sep := byte(0)
+	for i := at; ; {
+		group := 0
+		for i < len(text) {
+			v, width := digitAt(text, i)
+			if v < 0 {
+				break
+			}
+			if n == maxCard {
+				group = -1
+				break
+			}
+			digits[n] = int8(v)
+			n, group, i = n+1, group+1, i+width
+		}
+		if group <= 0 {
+			break
+		}
+		if i == len(text) {
+			open = !final
+		}
+		if sep == 0 {
+			first = group
+		}
+		last := !groupFits(first, group) // a shorter group, such as the fourth of 4-4-4-1, is the last one
+		if group > 7 && sep != 0 || last && group > first && first == 1 {
+			break
+		}
+		ends[n] = i
+		if i == len(text) || last || sep == 0 && group > 7 {
+			break
+		}
+		s, width := separatorAt(text, i)
+		if width == 0 || sep != 0 && s != sep {
+			break
+		}
+		if i+width == len(text) {
+			open = !final
+			break
+		}
+		sep, i = s, i+width
+	}
+	if !schemeOf(digits[:n]).possible {
+		return 0, no
+	}
+	if open {
+		return 0, more
+	}
+	for ; n >= minCard; n-- {
+		if ends[n] == 0 || !schemeOf(digits[:n]).allows(n) || !luhn(digits[:n]) {
+			continue
+		}
+		if a := endsNumber(text, ends[n], final); a != no {
+			return ends[n], a
+		}
+	}
+	return 0, no
+}
+
+// groupFits says whether another group may follow one of this size: groups of three to seven digits, or single digits.
+func groupFits(first, group int) bool {
+	if first == 1 {
+		return group == 1
+	}
+	return group >= 3 && group <= 7
+}
+
+// scheme is what the beginning of a number says about it.
+type scheme struct {
+	possible bool
+	lengths  uint32 // bit n: numbers of n digits
+}
+
+func (s scheme) allows(n int) bool { return s.lengths&(1<<n) != 0 }
+
+// schemeOf looks the number's first digits up among the issuer identification numbers of the card schemes.
+func schemeOf(digits []int8) (s scheme) {
+	const (
+		n13, n14, n15, n16, n19 = 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 19
+		from16                  = 1<<16 | 1<<17 | 1<<18 | 1<<19
+		from12                  = 1<<12 | 1<<13 | 1<<14 | 1<<15 | from16
+	)
+	for _, r := range [...]struct {
+		low, high, width int
+		lengths          uint32
+	}{
+		{4, 4, 1, n13 | n16 | n19},                       // Visa
+		{51, 55, 2, n16},                                 // Mastercard
+		{2221, 2720, 4, n16},                             // Mastercard
+		{34, 34, 2, n15},                                 // American Express
+		{37, 37, 2, n15},                                 // American Express
+		{300, 305, 3, n14 | from16},                      // Diners Club
+		{36, 36, 2, n14 | from16},                        // Diners Club
+		{38, 39, 2, n14 | from16},                        // Diners Club
+		{3528, 3589, 4, from16},                          // JCB
+		{6011, 6011, 4, from16},                          // Discover
+		{644, 659, 3, from16},                            // Discover, RuPay
+		{62, 62, 2, from16},                              // UnionPay
+		{81, 82, 2, from16},                              // UnionPay, RuPay
+		{508, 508, 3, n16},                               // RuPay
+		{2200, 2204, 4, from16},                          // Mir
+		{50, 50, 2, from12}, {56, 58, 2, from12},         // Maestro
+		{639, 639, 3, from12}, {6304, 6304, 4, from12},   // Maestro
+		{6759, 6763, 4, from12}, {6771, 6771, 4, from12}, // Maestro
+	} {
+		prefix, low, high := 0, r.low, r.high
+		for i := range r.width {
+			if i < len(digits) {
+				prefix = prefix*10 + int(digits[i])
+			}
+		}
+		for i := len(digits); i < r.width; i++ {
+			low, high = low/10, high/10
+		}
+		if prefix < low || prefix > high {
+			continue
+		}
+		s.possible = true
+		if len(digits) >= r.width {
+			s.lengths |= r.lengths
+		}
+	}
+	return s
+}
+
+// luhn checks the last digit (ISO/IEC 7812-1, annex B).
+func luhn(digits []int8) bool {
+	sum := 0
+	for i, d := range digits {
+		v := int(d)
+		if (len(digits)-i)%2 == 0 {
+			if v *= 2; v > 9 {
+				v -= 9
+			}
+		}
+		sum += v
+	}
+	return sum%10 == 0
+}

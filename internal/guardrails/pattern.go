@@ -1,0 +1,153 @@
+package guardrails
+
+import (
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"unicode/utf8"
+)
+
+// The limits of MaxLength in bytes: the default, and the most that may be configured.
+const (
+	defaultMaxLength = 256
+	largestMaxLength = 8192
+)
+
+// pattern finds the matches of a regular expression, from left to right and without overlap, as regexp.FindAll does. A
+// match is what the expression matches when it sees no more than window bytes from the match's beginning on: that is
+// what makes it the same in a stream. For an expression whose matches cannot be longer it makes no difference.
+type pattern struct {
+	kind    string
+	re      *regexp.Regexp
+	inner   *regexp.Regexp // behind the text's first character: the match is group 1; nil where re does not look back
+	open    *regexp.Regexp // the text's end may be the beginning of a match; nil = it always may
+	words   *words         // every match holds one of them; nil = not known
+	window  int
+	bounded bool // no match is longer than window
+}
+
+func newPattern(kind, expr string, maxLength int) (*pattern, error) {
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	if mayBeEmpty(tree) {
+		return nil, fmt.Errorf("it matches the empty text; use + instead of *, or {1,n} instead of {0,n}")
+	}
+	p := &pattern{kind: kind, window: maxLength}
+	if p.re, err = regexp.Compile(expr); err != nil {
+		return nil, err
+	}
+	if n := longest(tree); n != unbounded && n <= maxLength {
+		p.bounded, p.window = true, n+utf8.UTFMax // with the character behind it, which \b and $ look at
+	}
+	if looksBack(tree) {
+		if p.inner, err = regexp.Compile(`\A(?s:.)(?s:.*?)(` + expr + `)`); err != nil {
+			return nil, err
+		}
+	}
+	p.open = beginning(tree, false)
+	p.words = newWords(factors(tree))
+	return p, nil
+}
+
+func (p *pattern) scan(text string, from int, final bool) (found []span, held int) {
+	held = len(text)
+	if !final {
+		held = p.hold(text, from)
+	}
+	if p.words != nil && !p.words.any(text[from:]) {
+		return nil, held
+	}
+	for from < held {
+		start, end, ok := p.find(text, from)
+		if !ok || start >= held {
+			break
+		}
+		found = append(found, span{start: start, end: end, kind: p.kind})
+		from = end
+		if end > held {
+			held = p.hold(text, end)
+		}
+	}
+	return found, held
+}
+
+// hold returns the first offset, from on, where text may hold the beginning of a match that is not complete.
+func (p *pattern) hold(text string, from int) int {
+	from = max(from, runeStart(text, len(text)-p.window))
+	if p.open == nil || from >= len(text) {
+		return from
+	}
+	at := p.context(text, from)
+	loc := p.open.FindStringIndex(text[at:])
+	if loc == nil {
+		return len(text)
+	}
+	return max(from, at+loc[0])
+}
+
+// find returns the first match that begins at from or later.
+func (p *pattern) find(text string, from int) (start, end int, ok bool) {
+	if p.bounded {
+		return p.search(text, from)
+	}
+	for from < len(text) {
+		seen := runeStart(text, from+2*p.window)
+		settled := seen - p.window // from here on a match may go on behind seen
+		if seen == len(text) {
+			settled = seen
+		}
+		start, _, ok = p.search(text[:seen], from)
+		if !ok || start > settled {
+			from = runeStart(text, max(settled, from+1))
+			if seen == len(text) {
+				return 0, 0, false
+			}
+			continue
+		}
+		if s, e, ok := p.search(text[:runeStart(text, start+p.window)], start); ok && s == start {
+			return s, e, true
+		}
+		_, width := utf8.DecodeRuneInString(text[start:])
+		from = start + width
+	}
+	return 0, 0, false
+}
+
+// search returns the first match that begins at from or later, whatever its length.
+func (p *pattern) search(text string, from int) (start, end int, ok bool) {
+	at := p.context(text, from)
+	loc := p.re.FindStringIndex(text[at:])
+	if loc == nil {
+		return 0, 0, false
+	}
+	if at+loc[0] < from { // it begins in the context, where a match would have been found before
+		all := p.inner.FindStringSubmatchIndex(text[at:])
+		if all == nil {
+			return 0, 0, false
+		}
+		loc = all[2:4]
+	}
+	return at + loc[0], at + loc[1], true
+}
+
+// context returns where a search from an offset begins: one character before, where the expression looks at it.
+func (p *pattern) context(text string, from int) int {
+	if p.inner == nil || from == 0 {
+		return from
+	}
+	return runeStart(text, from-1)
+}
+
+// runeStart returns the largest offset up to i at which a character of text begins; at least 0 and at most len(text).
+func runeStart(text string, i int) int {
+	if i >= len(text) {
+		return len(text)
+	}
+	i = max(i, 0)
+	for n := 0; n < utf8.UTFMax-1 && i > 0 && !utf8.RuneStart(text[i]); n++ {
+		i--
+	}
+	return i
+}

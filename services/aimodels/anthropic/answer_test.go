@@ -1,0 +1,182 @@
+package anthropic_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/dialect"
+	"github.com/sutazai/sutazai/services/aimodels"
+	"github.com/sutazai/sutazai/services/aimodels/anthropic"
+)
+
+// playing serves a file of testdata, or a text, as the answer to everything.
+func playing(t *testing.T, file, body string) *anthropic.Provider {
+	t.Helper()
+	if file != "" {
+		b, err := os.ReadFile("testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = string(b)
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		if strings.HasSuffix(file, ".json") {
+			w.Header().Set("Content-Type", "application/json")
+		}
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return newProvider(t, aimodels.HTTPConfig{Name: "claude", BaseURL: s.URL})
+}
+
+// TestPublishedAnswers reads answers that are written after the published examples.
+func TestPublishedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		file   string
+		deltas string // T and R before each piece, S before a signature
+		text   string
+		parts  string
+		calls  string
+		finish core.FinishReason
+		stop   string
+		usage  core.Usage
+	}{
+		{"text.sse", "T:Hello T:!", "Hello!", "", "", core.FinishStop, "", core.Usage{InputTokens: 1125, OutputTokens: 15, CachedTokens: 1000}},
+		{
+			"tools.sse", "T:Okay, let's check T: the weather:", "Okay, let's check the weather:", "",
+			`toolu_01T1x1fJ34qAmk2tNTrN7Up6 get_weather {"location": "San Francisco, CA"};toolu_02 get_time {}`, core.FinishTools, "", core.Usage{InputTokens: 472, OutputTokens: 89},
+		},
+		{
+			"thinking.sse", "R:The greatest common divisor of 1071 and 462: R:\n1071 = 2 * 462 + 147 S:EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds T:It is 21.", "It is 21.",
+			"reasoning|The greatest common divisor of 1071 and 462:\n1071 = 2 * 462 + 147||EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds;reasoning||EmwKAhgBEgy3va3pzix|;text|It is 21.||",
+			"", core.FinishStop, "END", core.Usage{InputTokens: 51, OutputTokens: 60, ReasoningTokens: 48},
+		},
+		{
+			"message.json", "T:I'll check the current weather for you.", "I'll check the current weather for you.", "",
+			`toolu_01A09q90qw90lq917835lq9 get_weather {"location": "San Francisco, CA"}`, core.FinishTools, "", core.Usage{InputTokens: 2095, OutputTokens: 503},
+		},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			t.Parallel()
+			var deltas []string
+			got, err := playing(t, c.file, "").Chat(t.Context(), core.ModelRequest{Model: "m"}, func(d core.Delta) {
+				switch {
+				case d.Text != "":
+					deltas = append(deltas, "T:"+d.Text)
+				case d.Reasoning != "":
+					deltas = append(deltas, "R:"+d.Reasoning)
+				default:
+					deltas = append(deltas, "S:"+d.Signature)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var calls, parts []string
+			for _, k := range got.Message.ToolCalls {
+				calls = append(calls, k.ID+" "+k.Name+" "+string(k.Arguments))
+			}
+			for _, p := range got.Message.Parts {
+				parts = append(parts, fmt.Sprintf("%s|%s|%s|%s", p.Kind, p.Text, p.Data, p.Signature))
+			}
+			if strings.Join(deltas, " ") != c.deltas {
+				t.Errorf("deltas %q", deltas)
+			}
+			if got.Message.Text != c.text || strings.Join(parts, ";") != c.parts || strings.Join(calls, ";") != c.calls {
+				t.Errorf("%+v", got.Message)
+			}
+			if got.Finish != c.finish || got.StopText != c.stop || got.Usage != c.usage {
+				t.Errorf("%s %q %+v", got.Finish, got.StopText, got.Usage)
+			}
+		})
+	}
+}
+
+func TestPublishedFailures(t *testing.T) {
+	t.Parallel()
+	kind := func(k string) string {
+		return "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"" + k + "\",\"message\":\"what it says\"}}\n\n"
+	}
+	for _, c := range []struct {
+		name, file, body string
+		code             core.Code
+		retryable        bool
+		says             string
+	}{
+		{"overloaded in the middle", "overloaded.sse", "", core.CodeUnavailable, true, "Overloaded"},
+		{"too long in the middle", "too-long.sse", "", core.CodeContextFull, false, "205000"},
+		{"cut off", "cut.sse", "", core.CodeUnavailable, true, "broke in mid answer"},
+		{"a refusal", "refusal.sse", "", core.CodeRefused, false, "It asks for an attack."},
+		{"an unknown kind", "", kind("new_error"), core.CodeUnavailable, true, "what it says"},
+		{"a timeout", "", kind("timeout_error"), core.CodeUnavailable, true, "what it says"},
+		{"a key", "", kind("authentication_error"), core.CodeUnauthorized, false, "refuses the key"},
+		{"no money", "", kind("billing_error"), core.CodeInvalid, false, "what it says"},
+		{"no model", "", kind("not_found_error"), core.CodeNotFound, false, "what it says"},
+		{"a delta of nothing", "", "data: {\"type\":\"content_block_delta\",\"index\":3,\"delta\":{\"type\":\"text_delta\",\"text\":\"x\"}}\n\n", core.CodeUnavailable, true, "cannot be read"},
+		{"too many blocks", "", strings.Repeat("data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\"}}\n\n", 1001), core.CodeUnavailable, true, "cannot be read"},
+		{"a line without end", "", "data: " + strings.Repeat("x", 5<<20), core.CodeUnavailable, true, "cannot be read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := playing(t, c.file, c.body).Chat(t.Context(), core.ModelRequest{Model: "m"}, nil)
+			ce, ok := errors.AsType[*aimodels.CallError](err)
+			if !ok || core.CodeOf(err) != c.code || ce.Retryable != c.retryable || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%q %+v", core.CodeOf(err), err)
+			}
+		})
+	}
+}
+
+func TestWhatIsForwarded(t *testing.T) {
+	t.Parallel()
+	var got *http.Request
+	var sent string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got, sent = r, string(b)
+		_, _ = io.WriteString(w, `{"type":"message"}`)
+	}))
+	t.Cleanup(s.Close)
+	p := newProvider(t, aimodels.HTTPConfig{Name: "claude", BaseURL: s.URL, APIKey: "our-key"})
+	o, err := dialect.Scan([]byte(`{"model":"claude/opus","max_tokens":1,"new_field":{"x": 1.50}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := &dialect.Call{Dialect: dialect.Anthropic, Body: o, Header: map[string]string{"Anthropic-Beta": "a,b", "Anthropic-Version": "2026-01-01"}}
+	if !p.Forwards(call) || p.Forwards(&dialect.Call{Dialect: dialect.OpenAIChat}) {
+		t.Error("it forwards its own dialect and no other")
+	}
+	body, err := p.Forward(t.Context(), "claude-opus-4-7", call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(body)
+	if err := errors.Join(err, body.Close()); err != nil || string(answer) != `{"type":"message"}` {
+		t.Errorf("%s %v", answer, err)
+	}
+	if sent != `{"model":"claude-opus-4-7","max_tokens":1,"new_field":{"x": 1.50}}` || got.URL.Path != "/v1/messages" {
+		t.Errorf("%s %s", got.URL, sent)
+	}
+	h := got.Header
+	if h.Get("X-Api-Key") != "our-key" || h.Get("Authorization") != "" || h.Get("Anthropic-Beta") != "a,b" || h.Get("Anthropic-Version") != "2026-01-01" {
+		t.Errorf("%v", h)
+	}
+	call.Header = nil
+	if body, err = p.Forward(t.Context(), "m", call); err != nil {
+		t.Fatal(err)
+	}
+	_ = body.Close()
+	if got.Header.Get("Anthropic-Version") != "2023-06-01" {
+		t.Errorf("the version is missing: %v", got.Header)
+	}
+}

@@ -1,0 +1,166 @@
+package aimodels
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/dialect"
+)
+
+// ModelForwarder is a Forwarder whose answer depends on the model; it is asked instead of Forwards.
+type ModelForwarder interface {
+	ForwardsModel(model string, c *dialect.Call) bool
+}
+
+// Exchange answers a call in its client's dialect. A provider that speaks it gets the client's own bytes; any other one
+// gets the call translated. Nothing has been given to out where the error came before the first word; afterwards no other
+// attempt is made, since what a client has read cannot be taken back.
+//
+// Errors are as Chat's; *dialect.UnknownModel for a name that is not configured.
+func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Answer) error {
+	r, err := g.resolve(c.Model)
+	if err != nil {
+		return &dialect.UnknownModel{Err: err}
+	}
+	x := &exchange{g: g, call: c, out: out}
+	if x.guard, err = g.guardCall(ctx, r, c); err != nil {
+		return err
+	}
+	x.cached = g.answers.lookup(ctx, cacheQuery{Call: c, Route: c.Model, Revision: r.revision, Rule: r.rule()})
+	x.cached.header(out)
+	if x.cached.State == cacheHit {
+		return x.replay(ctx, r)
+	}
+	x.heard = x.cached.recorder()
+	// A token is at least a byte long, so that the body's length bounds the input; images and files may count otherwise.
+	a, err := g.account(ctx, r, c.Caller, bound{input: int64(len(c.Body.Bytes)), output: c.MaxOutput})
+	if err != nil {
+		return err
+	}
+	c.CapOutput = a.cap
+	session := c.Session
+	if session == "" && r.Sticky {
+		session = beginning(c)
+	}
+	j := &job{g: g, route: r, session: session, try: x.try, once: true}
+	err = j.run(ctx)
+	code := codeOf(err)
+	if told, ok := errors.AsType[*toldError](err); ok {
+		err, code = nil, codeOf(told.err) // the client has read it in its own dialect
+	}
+	a.settle(core.UsageEntry{Model: lastTarget(j), Usage: x.usage, Code: code, Cache: core.CacheState(x.cached.State)})
+	if code == "" {
+		x.cached.storeRaw(x.heard, lastTarget(j), x.usage)
+	}
+	return err
+}
+
+// replay answers from the cache, which costs nothing.
+func (x *exchange) replay(ctx context.Context, r *route) error {
+	a, err := x.g.account(ctx, &route{name: r.name}, x.call.Caller, bound{output: 1})
+	if err != nil {
+		return err
+	}
+	e := x.cached.Entry
+	x.out.Header(modelHeader, e.Model)
+	err = e.replay(x.out, x.call.Stream)
+	used := core.Usage{InputTokens: e.Usage.InputTokens, OutputTokens: e.Usage.OutputTokens}
+	a.settle(core.UsageEntry{Model: e.Model, Usage: used, Cache: core.CacheHit, SavedMicroUSD: e.Usage.CostMicroUSD})
+	return err
+}
+
+// beginning is what a conversation has in common with its own earlier calls: how it begins.
+func beginning(c *dialect.Call) string {
+	const enough = 1024
+	for _, key := range []string{"messages", "input", "prompt"} {
+		if v := c.Body.Get(key); v != nil {
+			return string(v[:min(len(v), enough)])
+		}
+	}
+	return ""
+}
+
+// toldError is a failure that the provider has told in the middle of a stream, in the client's dialect.
+type toldError struct{ err error }
+
+func (e *toldError) Error() string { return e.err.Error() }
+func (e *toldError) Unwrap() error { return e.err }
+
+// exchange is the state of one Exchange.
+type exchange struct {
+	g     *Gateway
+	call  *dialect.Call
+	out   dialect.Answer
+	guard *outputGuard
+	req   *core.ModelRequest // the call translated, once it was needed
+	usage core.Usage         // of the attempt that answered
+
+	cached *cacheLookup
+	heard  *cacheRecorder // nil where the answer is not kept
+}
+
+// modelHeader tells which model answered.
+const modelHeader = "X-SutazAI-Model"
+
+func (x *exchange) try(ctx context.Context, a *attempt) error {
+	p := x.g.providers[a.target.Provider].Provider
+	if f, ok := p.(Forwarder); ok && x.guard == nil && !x.call.Translate && forwards(p, f, a.target.Model, x.call) {
+		return x.forward(ctx, a, f)
+	}
+	if x.req == nil {
+		req, err := x.call.Decode(x.call.Body.Bytes)
+		if err != nil {
+			return err
+		}
+		req.Caller, req.Session = x.call.Caller, x.call.Session
+		if x.call.CapOutput > 0 {
+			req.MaxTokens = x.call.CapOutput
+		}
+		x.req = &req
+	}
+	return x.translated(ctx, a)
+}
+
+func forwards(p Provider, f Forwarder, model string, c *dialect.Call) bool {
+	if m, ok := p.(ModelForwarder); ok {
+		return m.ForwardsModel(model, c)
+	}
+	return f.Forwards(c)
+}
+
+// translated makes one try through the project's own words.
+func (x *exchange) translated(ctx context.Context, a *attempt) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var undelivered error
+	var onDelta func(core.Delta)
+	if x.call.Stream {
+		onDelta = func(d core.Delta) {
+			if undelivered != nil {
+				return
+			}
+			x.head(a)
+			if undelivered = x.out.Delta(d); undelivered != nil {
+				cancel() // nobody reads: the model need not go on
+			}
+		}
+	}
+	resp, err := x.g.chatOnce(ctx, a, *x.req, x.guard, onDelta)
+	if undelivered != nil {
+		return &clientError{undelivered}
+	}
+	if err != nil {
+		return err
+	}
+	x.head(a)
+	x.usage = resp.Usage
+	x.cached.storeResponse(&resp)
+	if err := x.out.Done(resp); err != nil {
+		return &clientError{err}
+	}
+	return nil
+}
+
+// head sets the header that is known once a target answers.
+func (x *exchange) head(a *attempt) { x.out.Header(modelHeader, a.target.String()) }

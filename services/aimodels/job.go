@@ -1,0 +1,298 @@
+package aimodels
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+// job is one call on its way through the targets of its route.
+type job struct {
+	g       *Gateway
+	route   *route
+	session string
+	// try makes one attempt. It calls attempt.begin before its first output, and gives up where that returns false.
+	try func(ctx context.Context, a *attempt) error
+	// once says that output cannot be taken back: after an attempt has begun to give it, none follows.
+	once bool
+
+	mu       sync.Mutex
+	attempts []core.Attempt
+	began    atomic.Bool
+}
+
+// attempt is one try of one target.
+type attempt struct {
+	job    *job
+	number int // from 1, over all targets of the call
+	target Target
+	race   *race // nil where only one target is asked
+	start  time.Time
+	first  time.Duration // until the first output; 0 = none yet
+	usage  core.Usage    // set by the try
+}
+
+// begin is called before an attempt's output goes out, each time. false: another target was faster.
+func (a *attempt) begin() bool {
+	if a.first == 0 {
+		a.first = max(time.Since(a.start), 1)
+		if a.race != nil && !a.race.win(a) {
+			a.first = 0
+			return false
+		}
+		a.job.began.Store(true)
+	}
+	return true
+}
+
+// errLost ends an attempt that another one has overtaken.
+var errLost = errors.New("another target was faster")
+
+// clientError is an answer that could not be delivered: it says nothing about the target.
+type clientError struct{ err error }
+
+func (e *clientError) Error() string { return e.err.Error() }
+func (e *clientError) Unwrap() error { return e.err }
+
+// run tries the targets until one answers. Its error is the last one, with every attempt.
+func (j *job) run(ctx context.Context) error {
+	targets := j.g.order(j.route, j.session)
+	var last error
+	for i := 0; i < len(targets); i++ {
+		var err error
+		if j.route.Hedge > 0 && i+1 < len(targets) {
+			err = j.hedged(ctx, targets[i], targets[i+1])
+			i++
+		} else {
+			err = j.target(ctx, targets[i], nil)
+		}
+		if err == nil {
+			return nil
+		}
+		last = err
+		if j.settled() || !j.route.fallsBack(err) {
+			break
+		}
+	}
+	if cerr := ctx.Err(); cerr != nil {
+		last = cerr
+	}
+	return &AttemptsError{Err: last, Attempts: j.attempts}
+}
+
+// settled says that no further attempt is possible.
+func (j *job) settled() bool { return j.once && j.began.Load() }
+
+// target tries one target until it answers, fails for good or has had its tries.
+func (j *job) target(ctx context.Context, t Target, r *race) error {
+	g := j.g
+	state := g.targets.get(t)
+	limit := g.limiters[t.Provider]
+	var failed error
+	for n := 1; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !g.permit(state) {
+			if failed != nil {
+				return failed // it opened during this call; the reason says more than that
+			}
+			return openError(state)
+		}
+		if err := limit.acquire(ctx); err != nil {
+			if state.breaker.IsHalfOpen() {
+				state.breaker.Open() // the permit was not used
+			}
+			return err
+		}
+		err := j.attempt(ctx, t, state, r)
+		kind, known := failureOf(err)
+		limit.release(err == nil, known && kind == Overload, time.Now())
+		if err == nil {
+			return nil
+		}
+		failed = err
+		ce, ok := asCallError(err)
+		if !ok || !ce.Retryable || n >= g.cfg.Attempts || j.settled() {
+			return err
+		}
+		wait, ok := g.backoff(n, ce.Err.RetryAfter)
+		if !ok {
+			return err // the server asks for more patience than a call has; the caller may park
+		}
+		g.cfg.Logger.WarnContext(ctx, "model call failed, trying again", "target", t.String(), "try", n, "wait", wait, "error", err)
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// attempt makes one try and records it.
+func (j *job) attempt(ctx context.Context, t Target, state *targetState, r *race) error {
+	g := j.g
+	a := &attempt{job: j, target: t, race: r, start: time.Now()}
+	j.mu.Lock()
+	a.number = len(j.attempts) + 1
+	j.attempts = append(j.attempts, core.Attempt{StartedAt: a.start.UTC(), Target: t.String()})
+	j.mu.Unlock()
+
+	tctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout)
+	defer cancel()
+	err := j.try(tctx, a)
+	if err != nil {
+		err = g.explain(ctx, t, err)
+	}
+	end := time.Now()
+	record(ctx, state.breaker, err)
+	state.note(err, a.first, a.usage.CostMicroUSD, end)
+
+	j.mu.Lock()
+	done := &j.attempts[a.number-1]
+	done.FinishedAt = new(end.UTC())
+	if err != nil {
+		done.Error = attemptText(err)
+	}
+	j.mu.Unlock()
+	if g.cfg.Observe != nil && !errors.Is(err, errLost) {
+		o := Observation{Target: t.String(), Took: end.Sub(a.start), FirstDelta: a.first, Usage: a.usage}
+		if err != nil {
+			o.Code = codeOf(err)
+		}
+		g.cfg.Observe(o)
+	}
+	return err
+}
+
+// explain turns the end of a context into what it means: the caller's own end stays as it is, ours is a timeout.
+func (g *Gateway) explain(ctx context.Context, t Target, err error) error {
+	if cerr := ctx.Err(); cerr != nil {
+		return cerr
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &CallError{Err: core.Wrap(core.CodeTimeout, err, "model %s did not finish its answer within %s; ask for a shorter one", t, g.cfg.Timeout)}
+	}
+	return err
+}
+
+// race is between two targets of which the first to give output answers.
+type race struct {
+	mu     sync.Mutex
+	winner *attempt
+	won    chan struct{} // closed when there is one
+}
+
+func (r *race) win(a *attempt) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.winner == nil {
+		r.winner = a
+		close(r.won)
+	}
+	return r.winner == a
+}
+
+// hedged asks a second target when the first has given nothing for a while, or has failed. The slower one is cancelled.
+func (j *job) hedged(ctx context.Context, first, second Target) error {
+	r := &race{won: make(chan struct{})}
+	results := make(chan error, 2)
+	var cancels [2]context.CancelFunc
+	ask := func(i int, t Target) {
+		tctx, cancel := context.WithCancel(ctx)
+		cancels[i] = cancel
+		go func() { results <- j.target(tctx, t, r) }() // its end is waited for below
+	}
+	ask(0, first)
+	running := 1
+	timer := time.NewTimer(j.route.Hedge)
+	defer timer.Stop()
+	var last error
+	won := r.won
+	for running > 0 {
+		select {
+		case <-timer.C:
+			if cancels[1] == nil {
+				ask(1, second)
+				running++
+			}
+		case <-won:
+			won = nil
+			for i, t := range []Target{first, second} {
+				if cancels[i] != nil && r.winner.target != t {
+					cancels[i]()
+				}
+			}
+		case err := <-results:
+			running--
+			if err == nil || r.lost(err) {
+				if err == nil {
+					last = nil
+				}
+				continue
+			}
+			last = err
+			if cancels[1] == nil && ctx.Err() == nil && !j.settled() && j.route.fallsBack(err) {
+				ask(1, second)
+				running++
+			}
+		}
+	}
+	for _, cancel := range cancels {
+		if cancel != nil {
+			cancel()
+		}
+	}
+	return last
+}
+
+// lost says whether err only tells that the other target has won.
+func (r *race) lost(err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Is(err, errLost) || r.winner != nil && errors.Is(err, context.Canceled)
+}
+
+// backoff returns the wait before try n+1, and false when the server asks for more than Config.MaxDelay.
+// Full jitter: a random time between 0 and the doubling bound, so that many callers do not come back together.
+func (g *Gateway) backoff(n int, retryAfter time.Duration) (time.Duration, bool) {
+	if retryAfter > g.cfg.MaxDelay {
+		return 0, false
+	}
+	bound := g.cfg.BaseDelay << min(n-1, 16)
+	if bound <= 0 || bound > g.cfg.MaxDelay {
+		bound = g.cfg.MaxDelay
+	}
+	return max(rand.N(bound+1), retryAfter), true
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+func attemptText(err error) string {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) && codeOf(err) == core.CodeCancelled {
+		return "cancelled"
+	}
+	if errors.Is(err, errLost) {
+		return errLost.Error()
+	}
+	return core.MessageOf(err)
+}
+
+func codeOf(err error) core.Code {
+	if _, ok := errors.AsType[*core.Error](err); !ok && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return core.CodeCancelled
+	}
+	return core.CodeOf(err)
+}
