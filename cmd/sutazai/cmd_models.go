@@ -10,7 +10,8 @@ import (
 )
 
 func (c *cli) modelsCommand() *cobra.Command {
-	return groupCommand("models", "List models, and download them for the local model server", "  sutazai models list", c.modelsListCommand(), c.modelsPullCommand())
+	return groupCommand("models", "List, test and watch models, and download them for the local model server", "  sutazai models list",
+		c.modelsListCommand(), c.modelsTestCommand(), c.modelsRoutesCommand(), c.modelsUsageCommand(), c.modelsPullCommand())
 }
 
 func (c *cli) modelsListCommand() *cobra.Command {

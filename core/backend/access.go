@@ -37,6 +37,9 @@ func accessTable(c Config) map[string]access {
 		"GET /api/v1/agents/{name}":       {any: read},
 		"GET /api/v1/services":            {any: read},
 		"GET /api/v1/models":              {any: read},
+		"GET /api/v1/models/health":       {any: read},
+		"GET /api/v1/models/routes":       {any: read},
+		"POST /api/v1/models/test":        {any: run, stream: true}, // a model may be slow
 		"GET /api/v1/overview":            {any: read},
 		"GET /api/v1/usage":               {any: read},
 		"GET /api/v1/keys":                {any: admin},

@@ -36,13 +36,6 @@ func (s *server) catalogRoutes() {
 	register(s, operation(get, "/services", "list-services", "Services", "List services and their health"), func(ctx context.Context, _ *empty) (*output[page[core.Service]], error) {
 		return listOf(s.services.Services(ctx), ""), nil
 	})
-	register(s, operation(get, "/models", "list-models", "Models", "List the models that can be called"), func(ctx context.Context, _ *empty) (*output[page[core.Model]], error) {
-		items, err := s.models.Models(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return listOf(items, ""), nil
-	})
 }
 
 func (s *server) agentStatuses(ctx context.Context) ([]core.AgentStatus, error) {

@@ -187,6 +187,18 @@ func (p *ports) Exchange(ctx context.Context, c *dialect.Call, out dialect.Answe
 	return out.Done(res)
 }
 
+func (p *ports) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
+	return p.chat(ctx, req, onDelta)
+}
+
+func (p *ports) Health() []core.ModelHealth {
+	return []core.ModelHealth{{Target: "local/tiny", State: "closed", Routes: []string{"default"}}}
+}
+
+func (p *ports) Routes() []core.ModelRoute {
+	return []core.ModelRoute{{Name: "default", Strategy: "ordered", Targets: []core.ModelRouteTarget{{Target: "local/tiny", Weight: 1}}, Fallback: []string{}, Guardrails: []string{}}}
+}
+
 func (p *ports) Embed(_ context.Context, req core.EmbedRequest) (core.EmbedResponse, error) {
 	var res core.EmbedResponse
 	for _, text := range req.Inputs {

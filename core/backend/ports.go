@@ -49,9 +49,12 @@ type Agents interface {
 	List() []core.AgentStatus
 }
 
-// Models lists the models that can be called. The gateway implements it.
+// Models lists, tests and tells of the models that can be called. The gateway implements it.
 type Models interface {
 	Models(ctx context.Context) ([]core.Model, error)
+	Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error)
+	Health() []core.ModelHealth
+	Routes() []core.ModelRoute
 }
 
 // Services tells the health of what SutazAI runs and depends on.

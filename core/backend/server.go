@@ -117,6 +117,7 @@ func newServer(d Deps, c Config) (*server, error) {
 	s.runRoutes()
 	s.approvalRoutes()
 	s.catalogRoutes()
+	s.modelRoutes()
 	s.overviewRoute()
 	s.usageRoute()
 	s.keyRoutes()
