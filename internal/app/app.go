@@ -68,6 +68,7 @@ type App struct {
 	background sync.WaitGroup
 	quit       context.CancelFunc // ends background work and the listeners
 	failed     chan error         // a listener died
+	drained    []func() error     // write what is left when no call is in flight: the engine, which closes the database, comes after them
 	closers    []func() error     // in the order in which the parts were opened
 	closed     sync.Once
 	closeErr   error
@@ -118,9 +119,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.onClose(a.ledger.Close)
+	a.onDrained(a.ledger.Close)
 	answers := cache.New(cache.Options{Memory: cfg.Models.Cache.Memory, TTL: cfg.Models.Cache.TTL, Store: database.NewCache(a.db), Logger: o.Logger})
-	a.onClose(func() error { answers.Close(); return nil })
+	a.onDrained(func() error { answers.Close(); return nil })
 	a.models, err = startModels(life, cfg, modelParts{money: a.ledger, cache: answers, metrics: observer, log: o.Logger, idle: o.Idle})
 	if err != nil {
 		return nil, err
@@ -156,6 +157,8 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 }
 
 func (a *App) onClose(fn func() error) { a.closers = append(a.closers, fn) }
+
+func (a *App) onDrained(fn func() error) { a.drained = append(a.drained, fn) }
 
 func (a *App) goDo(fn func()) { a.background.Go(fn) }
 
@@ -247,8 +250,11 @@ func (a *App) close(grace time.Duration) error {
 		}
 		a.quit()
 		a.background.Wait()
+		for _, drained := range a.drained {
+			a.closeErr = errors.Join(a.closeErr, drained())
+		}
 		if a.runs != nil {
-			a.closeErr = a.runs.Close()
+			a.closeErr = errors.Join(a.closeErr, a.runs.Close())
 		}
 		for i := len(a.closers) - 1; i >= 0; i-- {
 			a.closeErr = errors.Join(a.closeErr, a.closers[i]())

@@ -64,6 +64,21 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 		}
 	}
 	a.goDo(func() { a.listen(life, handler, listeners) })
+	return a.serveOllama(ctx, life, handler)
+}
+
+// serveOllama listens where clients of Ollama look for it, if the settings say so. All guards stay on.
+func (a *App) serveOllama(ctx, life context.Context, handler http.Handler) error {
+	address := a.opts.Config.Server.OllamaListen
+	if address == "" || a.opts.SocketOnly {
+		return nil
+	}
+	l, err := backend.ListenTCP(ctx, address)
+	if err != nil {
+		return err
+	}
+	own := ollama.OwnListener(handler)
+	a.goDo(func() { a.listen(life, own, []net.Listener{l}) })
 	return nil
 }
 
