@@ -58,7 +58,7 @@ check-modules:
 .PHONY: lint
 lint: $(LINTER) ## look for mistakes that the compiler does not see
 	@$(GO) vet ./...
-	@$(GO) vet -tags bench,chaos,e2e,hostile ./...
+	@$(GO) vet -tags bench,chaos,e2e,gateway,hostile ./...
 	@CGO_ENABLED=0 $(LINTER) run ./...
 
 # Built from the Go module proxy, checked by the checksum database; about a minute on two cores, once.
@@ -120,6 +120,10 @@ interop: build ## unmodified OpenAI clients (npm and Python) against the server
 .PHONY: hostile
 hostile: ## attacks that must fail, counted by class
 	@scripts/maintenance/gate.sh hostile
+
+.PHONY: hostile-gateway
+hostile-gateway: ## model servers and clients that break in every way, and budgets over two replicas
+	@$(TEST_POSTGRES) scripts/maintenance/gate.sh gateway
 
 .PHONY: clean
 clean: ## remove what was built; data of runs is not touched

@@ -19,7 +19,7 @@ type requestInfo struct {
 	request  *http.Request // as it arrived
 	response http.Header
 	id       string
-	nonce    string
+	nonce    string // made when it is first asked for
 	addr     string // client's address without port; "" on the unix socket
 	route    string
 	actor    string
@@ -36,7 +36,13 @@ func infoOf(ctx context.Context) *requestInfo {
 func RequestID(ctx context.Context) string { return infoOf(ctx).id }
 
 // Nonce returns the nonce of this response's Content-Security-Policy, for inline styles.
-func Nonce(r *http.Request) string { return infoOf(r.Context()).nonce }
+func Nonce(r *http.Request) string {
+	i := infoOf(r.Context())
+	if i.nonce == "" {
+		i.nonce = rand.Text()
+	}
+	return i.nonce
+}
 
 var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
@@ -45,7 +51,7 @@ func newRequestInfo(r *http.Request, trusted []netip.Prefix) *requestInfo {
 	if !validRequestID.MatchString(id) {
 		id = rand.Text()
 	}
-	return &requestInfo{request: r, id: id, nonce: rand.Text(), addr: clientAddr(r, trusted)}
+	return &requestInfo{request: r, id: id, addr: clientAddr(r, trusted)}
 }
 
 // clientAddr is the peer's address, or where peers are trusted proxies the last address in X-Forwarded-For that is

@@ -21,10 +21,11 @@ type shield struct {
 	public  string // host[:port] of the public URL
 	https   bool   // the public URL is https
 	trusted map[string]bool
+	fixed   []fixedHeader
 }
 
 func newShield(s *server) (*shield, error) {
-	h := &shield{s: s, csrf: http.NewCrossOriginProtection(), hosts: map[string]bool{"localhost": true}, trusted: map[string]bool{}}
+	h := &shield{s: s, csrf: http.NewCrossOriginProtection(), hosts: map[string]bool{"localhost": true}, trusted: map[string]bool{}, fixed: fixedHeaders()}
 	for _, name := range s.cfg.AllowedHosts {
 		h.hosts[strings.ToLower(name)] = true
 	}
@@ -92,15 +93,37 @@ func storable(r *http.Request) bool {
 }
 
 func (h *shield) headers(d http.Header, r *http.Request) {
-	d.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-"+Nonce(r)+
-		"'; connect-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-	d.Set("X-Content-Type-Options", "nosniff")
-	d.Set("Referrer-Policy", "no-referrer")
-	d.Set("Cross-Origin-Opener-Policy", "same-origin")
-	d.Set("Cross-Origin-Resource-Policy", "same-origin")
-	d.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()")
+	for i := range h.fixed {
+		d[h.fixed[i].name] = h.fixed[i].value
+	}
+	if page(r.URL.Path) {
+		d.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-"+Nonce(r)+
+			"'; connect-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	}
 	if h.secure(r) {
 		d.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
+}
+
+// page says whether a path is for browsers to show. What programs call gets the strictest policy, which is always the same.
+func page(path string) bool {
+	return path == "/api/docs" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/ollama/")
+}
+
+// fixedHeader is a field that every answer has. The values are shared and never changed.
+type fixedHeader struct {
+	name  string
+	value []string
+}
+
+func fixedHeaders() []fixedHeader {
+	return []fixedHeader{
+		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}},
+		{"X-Content-Type-Options", []string{"nosniff"}},
+		{"Referrer-Policy", []string{"no-referrer"}},
+		{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+		{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+		{"Permissions-Policy", []string{"camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()"}},
 	}
 }
 

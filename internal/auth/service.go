@@ -39,6 +39,19 @@ type Service struct {
 
 	mu      sync.Mutex
 	touched map[string]time.Time // key id -> when its use was last written
+	known   map[string]knownKey  // hash of a secret -> the key that it proved to be
+}
+
+// A key that was found stays good for knownFor without another look into the database: a revocation on this server counts
+// at once, one on another replica after that time.
+const (
+	knownFor = 2 * time.Second
+	maxKnown = 10_000
+)
+
+type knownKey struct {
+	key core.APIKey
+	at  time.Time
 }
 
 // New returns a Service over the stores.
@@ -52,7 +65,7 @@ func New(k Keys, u Users, s Sessions, o Options) *Service {
 	if o.SessionTTL <= 0 {
 		o.SessionTTL = sessionIdle
 	}
-	return &Service{keys: k, users: u, sessions: s, noAuth: o.NoAuth, idle: o.SessionTTL, now: o.Now, log: o.Logger, hasher: newHasher(), touched: map[string]time.Time{}}
+	return &Service{keys: k, users: u, sessions: s, noAuth: o.NoAuth, idle: o.SessionTTL, now: o.Now, log: o.Logger, hasher: newHasher(), touched: map[string]time.Time{}, known: map[string]knownKey{}}
 }
 
 // Authenticate returns the caller of r: the owner's socket, a bearer token or x-api-key, or a session's cookie.
@@ -116,6 +129,10 @@ func (s *Service) key(ctx context.Context, secret string) (Principal, error) {
 	if !ok {
 		return Principal{}, wrong
 	}
+	hashed := hashSecret(secret)
+	if k, ok := s.knownKey(hashed); ok && s.usable(k) {
+		return principalOf(k), nil
+	}
 	k, hash, err := s.keys.ByPrefix(ctx, prefix)
 	if core.CodeOf(err) == core.CodeNotFound {
 		return Principal{}, wrong
@@ -123,11 +140,32 @@ func (s *Service) key(ctx context.Context, secret string) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	if !equal(hashSecret(secret), hash) || !s.usable(k) {
+	if !equal(hashed, hash) || !s.usable(k) {
 		return Principal{}, wrong
 	}
 	s.touchKey(ctx, k.ID)
-	return Principal{Kind: KindKey, ID: k.ID, Name: k.Name, Scopes: k.Scopes}, nil
+	s.remember(hashed, k)
+	return principalOf(k), nil
+}
+
+func principalOf(k core.APIKey) Principal {
+	return Principal{Kind: KindKey, ID: k.ID, Name: k.Name, Scopes: k.Scopes}
+}
+
+func (s *Service) knownKey(hash string) (core.APIKey, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.known[hash]
+	return k.key, ok && s.now().Sub(k.at) < knownFor
+}
+
+func (s *Service) remember(hash string, k core.APIKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) >= maxKnown {
+		clear(s.known)
+	}
+	s.known[hash] = knownKey{k, s.now()}
 }
 
 func (s *Service) usable(k core.APIKey) bool {
@@ -209,6 +247,11 @@ func (s *Service) Key(ctx context.Context, id string) (core.APIKey, error) {
 
 // RevokeKey ends a key at once.
 func (s *Service) RevokeKey(ctx context.Context, id string) (core.APIKey, error) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		clear(s.known)
+	}()
 	return s.keys.Revoke(ctx, id, s.now())
 }
 

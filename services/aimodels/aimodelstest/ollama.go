@@ -15,6 +15,12 @@ func OllamaServer(script Script, models ...string) *Server {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(mustJSON(map[string]any{"capabilities": []string{"completion", "tools"}}))
 	})
+	prompts := newServer(script, models, ollamaGenerate{}, "/api/generate", "/none")
+	s.mux.HandleFunc("POST /api/generate", func(w http.ResponseWriter, r *http.Request) {
+		if s.authorized(w, r) {
+			prompts.ServeHTTP(w, r)
+		}
+	})
 	s.mux.HandleFunc("POST /api/embed", func(w http.ResponseWriter, r *http.Request) {
 		if model, texts, vectors, ok := s.embed(w, r); ok {
 			_, _ = w.Write(mustJSON(map[string]any{"model": model, "embeddings": vectors, "prompt_eval_count": words(texts)}))
