@@ -25,7 +25,7 @@ RACE_PACKAGES := ./core/backend/... ./core/orchestrator/... ./services/... ./int
 .PHONY: help
 help: ## list the targets
 	@printf 'Usage: make TARGET\n\n'
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build, bring up a model, start the server, give an agent a first task and keep serving
@@ -99,6 +99,10 @@ race:
 .PHONY: bench
 bench: build ## measure size, start, idle memory, throughput and storage growth
 	@$(TEST_POSTGRES) scripts/maintenance/gate.sh bench
+
+.PHONY: bench-gateway
+bench-gateway: build ## measure the gateway beside nginx, ReverseProxy, Bifrost's core and LiteLLM; the first run installs them
+	@scripts/maintenance/gate.sh bench/gateway
 
 .PHONY: e2e
 e2e: build ## the real model through the browser, the command line and OpenAI clients

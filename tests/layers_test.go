@@ -47,6 +47,7 @@ func layers() []layer {
 
 		{"tests", []string{"config", "core", "internal/app"}},
 		{"tests/*", []string{"config", "core", "internal/app", "core/*/*test", "services/*/*test", "internal/*/*test"}},
+		{"tests/bench/*", nil},
 	}
 }
 

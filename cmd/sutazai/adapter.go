@@ -21,7 +21,8 @@ func theProgram() program {
 			}
 			return a, nil
 		},
-		checkAgents: app.ValidateAgents,
-		pullModel:   app.PullModel,
+		checkAgents:  app.ValidateAgents,
+		pullModel:    app.PullModel,
+		newMasterKey: app.NewMasterKey,
 	}
 }

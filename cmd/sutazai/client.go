@@ -209,6 +209,7 @@ type verdict struct {
 type newKey struct {
 	Name      string       `json:"name"`
 	Scopes    []core.Scope `json:"scopes"`
+	Project   string       `json:"project,omitempty"`
 	ExpiresAt *time.Time   `json:"expires_at,omitempty"`
 }
 

@@ -23,19 +23,20 @@ func scopes() []core.Scope {
 
 func (c *cli) keysCreateCommand() *cobra.Command {
 	var wanted []string
-	var expires string
+	var expires, project string
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make an API key and print it, once",
 		Long: long(`create makes an API key. The key goes to standard output, this once: only a hash of it is stored.
 
 The rights: read (see runs, agents, services), run (start, cancel and continue runs; call models), approve (decide
-approvals), admin (everything).`, clientExits()...),
+approvals), admin (everything). Budgets and usage count the key's calls for its project.`, clientExits()...),
 		Example: `  sutazai keys create ci --scope read --scope run --expires 90d
-  sutazai keys create backup-job --scope admin > key.txt`,
+  sutazai keys create backup-job --scope admin > key.txt
+  sutazai keys create team-a-bot --project team-a`,
 		Args: arguments(1, 1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key := newKey{Name: args[0]}
+			key := newKey{Name: args[0], Project: project}
 			for _, s := range wanted {
 				if !slices.Contains(scopes(), core.Scope(s)) {
 					return usagef(cmd.CommandPath(), "unknown scope %q; the scopes are read, run, approve and admin", s)
@@ -57,12 +58,13 @@ approvals), admin (everything).`, clientExits()...),
 			if c.flags.json {
 				return printJSON(c.out, made)
 			}
-			c.note("key %s (%s) may %s; it expires %s. It is shown this once:", made.Key.Name, made.Key.ID, joinScopes(made.Key.Scopes), never(made.Key.ExpiresAt))
+			c.note("key %s (%s) of the project %s may %s; it expires %s. It is shown this once:", made.Key.Name, made.Key.ID, made.Key.Project, joinScopes(made.Key.Scopes), never(made.Key.ExpiresAt))
 			fmt.Fprintln(c.out, made.Secret)
 			return nil
 		},
 	}
 	cmd.Flags().StringSliceVar(&wanted, "scope", []string{"read", "run"}, "a right of the key: `read`, run, approve or admin; may be repeated")
+	cmd.Flags().StringVar(&project, "project", "", "whose budgets and usage its calls count for: a `name` such as team-a (default \"default\")")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it stops working: a `duration` such as 12h, 90d or 52w (default never)")
 	return cmd
 }
@@ -86,9 +88,9 @@ func (c *cli) keysListCommand() *cobra.Command {
 				c.note("no keys; make one with `sutazai keys create NAME`")
 				return nil
 			}
-			t := newTable("ID", "NAME", "PREFIX", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "REVOKED")
+			t := newTable("ID", "NAME", "PROJECT", "PREFIX", "SCOPES", "CREATED", "LAST USED", "EXPIRES", "REVOKED")
 			for _, k := range keys {
-				t.add(k.ID, k.Name, k.Prefix+"…", joinScopes(k.Scopes), moment(k.CreatedAt), momentOf(k.LastUsedAt), never(k.ExpiresAt), momentOf(k.RevokedAt))
+				t.add(k.ID, k.Name, k.Project, k.Prefix+"…", joinScopes(k.Scopes), moment(k.CreatedAt), momentOf(k.LastUsedAt), never(k.ExpiresAt), momentOf(k.RevokedAt))
 			}
 			c.printTable(t)
 			return nil

@@ -25,6 +25,8 @@ type program struct {
 	checkAgents func(cfg *config.Config, paths []string) (problems []string, agents int, err error)
 	// pullModel downloads a model into the data folder and returns where it lies.
 	pullModel func(ctx context.Context, cfg *config.Config, ref string, progress func(done, total int64)) (path string, err error)
+	// newMasterKey makes a master key, as server.secret_key wants it.
+	newMasterKey func() string
 }
 
 // startOptions say what server to start.
@@ -118,7 +120,7 @@ A command that needs a server talks to the one named by --server, else to the on
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		c.serveCommand(), c.runCommand(), c.runsCommand(), c.agentsCommand(), c.modelsCommand(), c.servicesCommand(),
-		c.keysCommand(), c.configCommand(), c.versionCommand(), c.completionCommand(),
+		c.keysCommand(), c.credentialsCommand(), c.budgetsCommand(), c.configCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	return root

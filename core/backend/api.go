@@ -215,5 +215,6 @@ func runOutput(r core.Run, err error) (*output[core.Run], error) {
 const (
 	get    = http.MethodGet
 	post   = http.MethodPost
+	put    = http.MethodPut
 	remove = http.MethodDelete
 )

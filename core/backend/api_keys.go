@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/auth"
 )
 
 type createKeyInput struct {
 	Body struct {
 		Name      string       `json:"name" minLength:"1" maxLength:"100"`
 		Scopes    []core.Scope `json:"scopes,omitempty" enum:"read,run,approve,admin" doc:"read and run when left out."`
+		Project   string       `json:"project,omitempty" maxLength:"64" doc:"Whose budgets and usage its calls count for; default when left out."`
 		ExpiresAt *time.Time   `json:"expires_at,omitempty" doc:"Never when left out."`
 	}
 }
@@ -41,7 +43,9 @@ func (s *server) keyRoutes() {
 	op := operation(post, "/keys", "create-key", tag, "Make an API key")
 	op.DefaultStatus = http.StatusCreated
 	register(s, op, func(ctx context.Context, in *createKeyInput) (*output[createdKey], error) {
-		k, secret, err := s.auth.CreateKey(ctx, in.Body.Name, in.Body.Scopes, in.Body.ExpiresAt)
+		k, secret, err := s.auth.CreateKey(ctx, auth.NewKey{
+			Name: in.Body.Name, Scopes: in.Body.Scopes, Project: in.Body.Project, ExpiresAt: in.Body.ExpiresAt,
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package backend_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,8 +63,9 @@ func TestTheAPI(t *testing.T) {
 		{name: "services", url: "/api/v1/services", key: "read", status: 200, has: []string{`"state":"healthy"`}},
 		{name: "models", url: "/api/v1/models", key: "read", status: 200, has: []string{`"id":"local/tiny"`}},
 		{name: "overview", url: "/api/v1/overview", key: "read", status: 200, has: []string{`"runs_24h":6`, `"failed_24h":1`, `"active":2`, `"waiting_approvals":2`, "1 run failed"}},
-		{name: "usage by agent", url: "/api/v1/usage?group=agent", key: "read", status: 200, has: []string{`"key":"agent since `, `"runs":2,"input_tokens":3,"output_tokens":4,"cost_usd":0.0015}`, `"next":""`}},
-		{name: "usage by model", url: "/api/v1/usage?group=model", key: "read", status: 422, has: []string{`"field":"group"`}},
+		{name: "usage by agent", url: "/api/v1/usage?group=agent", key: "read", status: 200, has: []string{`"key":"agent since `, `"runs":2`, `"input_tokens":3,"output_tokens":4`, `"cost_usd":0.0015`, `"next":""`}},
+		{name: "usage by model", url: "/api/v1/usage?group=model", key: "read", status: 200, has: []string{`"key":"model since `, `"mean_ms":250`, `"saved_usd":0.5`}},
+		{name: "usage by colour", url: "/api/v1/usage?group=colour", key: "read", status: 422, has: []string{`"field":"group"`}},
 		{name: "usage of no day", url: "/api/v1/usage?days=0", key: "read", status: 422, has: []string{`"field":"days"`}},
 		{name: "me", url: "/api/v1/me", key: "run", status: 200, has: []string{`"kind":"key"`, `"scopes":["run"]`}},
 		{name: "keys", url: "/api/v1/keys", key: "admin", status: 200, has: []string{`"prefix":"sk-sutazai-`}, hasNot: []string{"hash"}},
@@ -164,6 +166,39 @@ func TestUsageLooksAtWholeDays(t *testing.T) {
 		{name: "30 days by day when nothing is said", url: "/api/v1/usage", key: "read", status: 200, has: []string{`"key":"day since 2026-03-01T00:00:00Z"`}},
 		{name: "today", url: "/api/v1/usage?days=1", key: "read", status: 200, has: []string{`"key":"day since 2026-03-30T00:00:00Z"`}},
 	})
+}
+
+func TestBudgetsAreMadeSeenAndRemoved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	keys, err := b.auth.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := keys[0].ID
+	b.check(t, []scenario{
+		{name: "none", url: "/api/v1/budgets", key: "read", status: 200, has: []string{`"items":[]`}},
+		{name: "make one", method: "PUT", url: "/api/v1/budgets/team-a", key: "admin", status: 200,
+			body: `{"scope":"project","scope_id":"a","window":"month","limit_usd":49.5}`, has: []string{`"id":"team-a"`, `"limit_usd":49.5`, `"limit_tokens":0`, `"left_usd":49.5`, `"left_tokens":0`}, hasNot: []string{"window_end"}},
+		{name: "of a key", method: "PUT", url: "/api/v1/budgets/bot", key: "admin", status: 200, body: `{"scope":"key","scope_id":"` + key + `","window":"day","limit_tokens":1000}`},
+		{name: "of an unknown key", method: "PUT", url: "/api/v1/budgets/bot", key: "admin", status: 422, body: `{"scope":"key","scope_id":"bot","window":"day","limit_tokens":1000}`, has: []string{`"field":"scope_id"`}},
+		{name: "without a limit", method: "PUT", url: "/api/v1/budgets/x", key: "admin", status: 422, body: `{"scope":"all","window":"day"}`, has: []string{`"field":"limit"`}},
+		{name: "below a micro-dollar", method: "PUT", url: "/api/v1/budgets/x", key: "admin", status: 422, body: `{"scope":"all","window":"day","limit_usd":1e-9}`, has: []string{`"field":"limit"`}},
+		{name: "beyond all money", method: "PUT", url: "/api/v1/budgets/x", key: "admin", status: 422, body: `{"scope":"all","window":"day","limit_usd":1e30}`},
+		{name: "of an odd window", method: "PUT", url: "/api/v1/budgets/x", key: "admin", status: 422, body: `{"scope":"all","window":"year","limit_usd":1}`, has: []string{`"field":"window"`}},
+		{name: "of an odd name", method: "PUT", url: "/api/v1/budgets/Team%20A", key: "admin", status: 422, body: `{"scope":"all","window":"day","limit_usd":1}`, has: []string{`"field":"id"`}},
+		{name: "without the right", method: "PUT", url: "/api/v1/budgets/x", key: "read", status: 403, body: `{"scope":"all","window":"day","limit_usd":1}`},
+		{name: "list", url: "/api/v1/budgets", key: "read", status: 200, has: []string{`"id":"team-a"`, `"id":"bot"`}},
+		{name: "one", url: "/api/v1/budgets/bot", key: "read", status: 200, has: []string{`"scope":"key"`, `"window":"day"`}},
+		{name: "remove", method: "DELETE", url: "/api/v1/budgets/bot", key: "admin", status: 200, has: []string{`"id":"bot"`}},
+		{name: "remove again", method: "DELETE", url: "/api/v1/budgets/bot", key: "admin", status: 404},
+		{name: "gone", url: "/api/v1/budgets/bot", key: "read", status: 404, has: []string{`"code":"not_found"`}},
+	})
+	for _, want := range []string{"budget.set ok", "budget.set error", "budget.remove ok", "budget.remove error"} {
+		if !slices.Contains(b.audit.actions(), want) {
+			t.Errorf("the audit log has no %q: %v", want, b.audit.actions())
+		}
+	}
 }
 
 func TestTheOverviewNamesWhatNeedsAttention(t *testing.T) {

@@ -85,5 +85,5 @@ func CallerOf(ctx context.Context) core.Caller {
 	if !ok {
 		return core.Caller{}
 	}
-	return core.Caller{Actor: p.Actor()}
+	return p.Caller()
 }

@@ -36,6 +36,8 @@ type ports struct {
 	started   []core.StartRun
 	verdicts  []core.Verdict
 	approvals []core.Approval
+	budgets   []core.BudgetState
+	cleared   clearings
 	events    func(ctx context.Context, run string, after int64) iter.Seq2[core.Event, error]
 	chat      func(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error)
 	services  []core.Service
@@ -144,8 +146,36 @@ func (p *ports) CountSince(context.Context, time.Time) (map[core.RunStatus]int, 
 }
 
 func (p *ports) Usage(_ context.Context, group string, from time.Time) ([]core.UsageRow, error) {
-	row := core.UsageRow{Key: group + " since " + from.Format(time.RFC3339), Runs: 2, UsageSum: core.UsageSum{Usage: core.Usage{InputTokens: 3, OutputTokens: 4, CostMicroUSD: 1500}}}
+	row := core.UsageRow{Key: group + " since " + from.Format(time.RFC3339), Runs: 2, UsageSum: core.UsageSum{Requests: 2, TookMS: 500, SavedMicroUSD: 500_000, Usage: core.Usage{InputTokens: 3, OutputTokens: 4, CostMicroUSD: 1500}}}
 	return []core.UsageRow{row}, p.err
+}
+
+func (p *ports) Budgets(context.Context) ([]core.BudgetState, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.budgets), p.err
+}
+
+func (p *ports) SetBudget(_ context.Context, b core.Budget) (core.Budget, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := b.Check(); err != nil {
+		return b, err
+	}
+	p.budgets = append(p.budgets, core.BudgetState{Budget: b})
+	return b, nil
+}
+
+func (p *ports) RemoveBudget(_ context.Context, id string) (core.Budget, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, b := range p.budgets {
+		if b.ID == id {
+			p.budgets = slices.Delete(p.budgets, i, i+1)
+			return b.Budget, nil
+		}
+	}
+	return core.Budget{}, core.Errorf(core.CodeNotFound, "there is no budget %q", id)
 }
 
 func (p *ports) Agent(name string) (core.Agent, error) {
@@ -209,6 +239,37 @@ func (p *ports) Embed(_ context.Context, req core.EmbedRequest) (core.EmbedRespo
 
 func (p *ports) Services(context.Context) []core.Service { return p.services }
 func (p *ports) Ready(context.Context) error             { return p.ready }
+
+// credentials are a vault with one key, of the provider cloud.
+type credentials struct{}
+
+func (credentials) one() core.Credential {
+	return core.Credential{ID: "c1", Provider: "cloud", Name: "team", Hint: "wxyz", CreatedBy: "socket"}
+}
+
+func (c credentials) List(context.Context) ([]core.Credential, error) {
+	return []core.Credential{c.one()}, nil
+}
+
+func (c credentials) Add(_ context.Context, provider, name string, secret core.Secret, actor string) (core.Credential, error) {
+	if provider != "cloud" {
+		e := core.Errorf(core.CodeInvalid, "%q is not a provider of the settings", provider)
+		e.Fields = []core.FieldError{{Field: "provider", Message: e.Message}}
+		return core.Credential{}, e
+	}
+	made := c.one()
+	made.Name, made.Hint, made.CreatedBy = name, secret.Reveal()[:1], actor
+	return made, nil
+}
+
+func (c credentials) Remove(_ context.Context, id string) (core.Credential, error) {
+	if id != "c1" {
+		return core.Credential{}, core.Errorf(core.CodeNotFound, "there is no credential %s", id)
+	}
+	return c.one(), nil
+}
+
+func (credentials) RotateMaster(context.Context) (int, error) { return 1, nil }
 
 // auditStore keeps events in memory.
 type auditStore struct {
@@ -311,7 +372,7 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 	mem := authtest.NewMemory()
 	b.auth = auth.New(mem.Keys(), mem.Users(), mem.Sessions(), auth.Options{NoAuth: o.noAuth, Logger: log})
 	for _, sc := range []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove, core.ScopeAdmin} {
-		_, secret, err := b.auth.CreateKey(t.Context(), string(sc), []core.Scope{sc}, nil)
+		_, secret, err := b.auth.CreateKey(t.Context(), auth.NewKey{Name: string(sc), Scopes: []core.Scope{sc}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +380,7 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 	}
 	chats := &backend.Chats{Runs: b.ports, Agents: b.ports, Models: b.ports, Logger: log, PublicURL: func() string { return "http://localhost:8080" }}
 	h, err := backend.New(backend.Deps{
-		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth,
+		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Budgets: b.ports, Cache: &b.ports.cleared, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth, Credentials: credentials{},
 		Audit: audit.New(b.audit, log, nil), Limits: ratelimit.NewLimits(o.rates, o.limitClock), Metrics: b.metrics,
 		Console: o.console, Logger: log,
 		Routes: slices.Concat(openai.Routes(openai.Deps{Chats: chats, Logger: log}), anthropic.Routes(anthropic.Deps{Chats: chats, Logger: log}),

@@ -99,6 +99,9 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, a access, fail fu
 		}
 		v := s.limits.Key.Allow(id)
 		v.Header(w.Header())
+		if p.Kind == auth.KindKey {
+			s.limits.Tokens.Look(p.ID).Add(w.Header()) // the gateway takes and refuses, which knows how many a call needs
+		}
 		if !v.OK {
 			fail(w, r, core.Errorf(core.CodeRateLimited, "too many requests with this credential; try again in %d s", v.RetryAfter))
 			return p, false

@@ -37,10 +37,22 @@ type RunCounts interface {
 	CountSince(ctx context.Context, from time.Time) (map[core.RunStatus]int, error)
 }
 
-// Usage sums up what the root runs made since a moment have consumed, by core.UsageByDay (newest first) or core.UsageByAgent.
-// The database implements it.
+// Usage sums up what model calls have consumed since a moment, by core.UsageByDay (newest first) or another group, and
+// counts the root runs made since. The database implements it.
 type Usage interface {
 	Usage(ctx context.Context, group string, from time.Time) ([]core.UsageRow, error)
+}
+
+// Budgets lists and changes budgets. The ledger of internal/budget implements it.
+type Budgets interface {
+	Budgets(ctx context.Context) ([]core.BudgetState, error)
+	SetBudget(ctx context.Context, b core.Budget) (core.Budget, error) // CodeInvalid: it makes no sense
+	RemoveBudget(ctx context.Context, id string) (core.Budget, error)  // CodeNotFound: there is none
+}
+
+// Cache deletes answers and vectors that are kept. The cache of internal/cache implements it.
+type Cache interface {
+	Delete(ctx context.Context, within core.CacheSpace) error
 }
 
 // Agents knows the agents. The registry of agent files implements it.
@@ -64,21 +76,32 @@ type Services interface {
 	Ready(ctx context.Context) error
 }
 
+// Credentials keeps the keys of model providers, encrypted. The vault implements it.
+type Credentials interface {
+	List(ctx context.Context) ([]core.Credential, error)
+	Add(ctx context.Context, provider, name string, secret core.Secret, actor string) (core.Credential, error)
+	Remove(ctx context.Context, id string) (core.Credential, error)
+	RotateMaster(ctx context.Context) (credentials int, err error)
+}
+
 // Deps are the parts that the handler calls. All are needed, except Console (then "/" is 404) and Routes.
 type Deps struct {
-	Runs      Runs
-	RunCounts RunCounts
-	Usage     Usage
-	Agents    Agents
-	Models    Models
-	Services  Services
-	Auth      *auth.Service
-	Audit     *audit.Log
-	Limits    *ratelimit.Limits
-	Metrics   *prometheus.Registry // the backend adds its own collectors and serves all of it at /metrics
-	Console   http.Handler         // serves every path that no other route takes
-	Routes    []Route              // further protocols, such as openai.Routes
-	Logger    *slog.Logger
+	Runs        Runs
+	RunCounts   RunCounts
+	Usage       Usage
+	Budgets     Budgets
+	Cache       Cache
+	Agents      Agents
+	Models      Models
+	Services    Services
+	Credentials Credentials
+	Auth        *auth.Service
+	Audit       *audit.Log
+	Limits      *ratelimit.Limits
+	Metrics     *prometheus.Registry // the backend adds its own collectors and serves all of it at /metrics
+	Console     http.Handler         // serves every path that no other route takes
+	Routes      []Route              // further protocols, such as openai.Routes
+	Logger      *slog.Logger
 }
 
 // Route is one pattern of the router. Its rights and bounds stand in the table of access.go, under the same pattern.

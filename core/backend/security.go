@@ -96,7 +96,7 @@ func (h *shield) headers(d http.Header, r *http.Request) {
 	for i := range h.fixed {
 		d[h.fixed[i].name] = h.fixed[i].value
 	}
-	if page(r.URL.Path) {
+	if forBrowsers(r.URL.Path) {
 		d.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-"+Nonce(r)+
 			"'; connect-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	}
@@ -105,8 +105,8 @@ func (h *shield) headers(d http.Header, r *http.Request) {
 	}
 }
 
-// page says whether a path is for browsers to show. What programs call gets the strictest policy, which is always the same.
-func page(path string) bool {
+// forBrowsers says whether a path is for browsers to show. What programs call gets the strictest policy, which is always the same.
+func forBrowsers(path string) bool {
 	return path == "/api/docs" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/ollama/")
 }
 

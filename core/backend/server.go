@@ -61,9 +61,12 @@ type server struct {
 	runs             Runs
 	counts           RunCounts
 	usage            Usage
+	budgets          Budgets
+	cache            Cache
 	agents           Agents
 	models           Models
 	services         Services
+	credentials      Credentials
 	auth             *auth.Service
 	audit            *audit.Log
 	limits           *ratelimit.Limits
@@ -95,7 +98,7 @@ type surface struct {
 
 func newServer(d Deps, c Config) (*server, error) {
 	s := &server{
-		cfg: c, runs: d.Runs, counts: d.RunCounts, usage: d.Usage, agents: d.Agents, models: d.Models, services: d.Services,
+		cfg: c, runs: d.Runs, counts: d.RunCounts, usage: d.Usage, budgets: d.Budgets, cache: d.Cache, agents: d.Agents, models: d.Models, services: d.Services, credentials: d.Credentials,
 		auth: d.Auth, audit: d.Audit, limits: d.Limits, log: d.Logger, large: make(chan struct{}, largeAtOnce),
 		auditRate: ratelimit.New("audit", ratelimit.Rate{PerSecond: 0.2, Burst: 20}, c.Now),
 	}
@@ -120,7 +123,10 @@ func newServer(d Deps, c Config) (*server, error) {
 	s.modelRoutes()
 	s.overviewRoute()
 	s.usageRoute()
+	s.budgetRoutes()
+	s.cacheRoute()
 	s.keyRoutes()
+	s.credentialRoutes()
 	s.auditRoute()
 	s.sessionRoutes()
 	s.finishSpec()

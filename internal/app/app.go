@@ -28,6 +28,7 @@ import (
 	"github.com/sutazai/sutazai/internal/egress"
 	"github.com/sutazai/sutazai/internal/metrics"
 	"github.com/sutazai/sutazai/internal/ratelimit"
+	"github.com/sutazai/sutazai/internal/secrets"
 	"github.com/sutazai/sutazai/internal/tools"
 	"github.com/sutazai/sutazai/services/database"
 )
@@ -55,15 +56,17 @@ type App struct {
 	url      string
 	setupURL string
 
-	db     *database.DB
-	auth   *auth.Service
-	runs   *orchestrator.Orchestrator
-	models *models
-	agents *agentFolder
-	tools  *tools.Registry
-	egress *egress.Client
-	limits *ratelimit.Limits
-	ledger *budget.Ledger
+	db      *database.DB
+	auth    *auth.Service
+	runs    *orchestrator.Orchestrator
+	models  *models
+	agents  *agentFolder
+	tools   *tools.Registry
+	egress  *egress.Client
+	limits  *ratelimit.Limits
+	answers *cache.Cache
+	ledger  *budget.Ledger
+	vault   *secrets.Vault
 
 	background sync.WaitGroup
 	quit       context.CancelFunc // ends background work and the listeners
@@ -120,9 +123,18 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onDrained(a.ledger.Close)
-	answers := cache.New(cache.Options{Memory: cfg.Models.Cache.Memory, TTL: cfg.Models.Cache.TTL, Store: database.NewCache(a.db), Logger: o.Logger})
-	a.onDrained(func() error { answers.Close(); return nil })
-	a.models, err = startModels(life, cfg, modelParts{money: a.ledger, cache: answers, metrics: observer, log: o.Logger, idle: o.Idle})
+	a.answers = cache.New(cache.Options{Memory: cfg.Models.Cache.Memory, TTL: cfg.Models.Cache.TTL, Store: database.NewCache(a.db), Logger: o.Logger})
+	a.onDrained(func() error { a.answers.Close(); return nil })
+	a.limits = ratelimit.NewLimits(rates(cfg), time.Now)
+	rings, err := newKeyRings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if a.vault, err = openVault(ctx, cfg, a.db, rings, o.Logger); err != nil {
+		return nil, err
+	}
+	a.goDo(func() { a.vault.Watch(life, credentialsEvery) })
+	a.models, err = startModels(life, cfg, modelParts{keys: rings, money: a.ledger, tokens: a.limits.Tokens, cache: a.answers, metrics: observer, log: o.Logger, idle: o.Idle})
 	if err != nil {
 		return nil, err
 	}

@@ -29,10 +29,9 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 	a.auth = auth.New(database.NewKeys(a.db), database.NewUsers(a.db), database.NewSessions(a.db), auth.Options{
 		NoAuth: cfg.Server.Auth == "none", SessionTTL: cfg.Server.SessionTTL, Logger: a.opts.Logger,
 	})
-	a.limits = ratelimit.NewLimits(rates(cfg), time.Now)
 	chats := &backend.Chats{Runs: a.runs, Agents: a.agents, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL}
 	handler, err := backend.New(backend.Deps{
-		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Agents: a.agents, Models: a.models, Services: a.newServices(),
+		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Budgets: a.ledger, Cache: a.answers, Agents: a.agents, Models: a.models, Services: a.newServices(), Credentials: a.vault,
 		Auth: a.auth, Audit: auditLog, Limits: a.limits, Metrics: registry, Console: frontend.Handler(backend.Nonce), Logger: a.opts.Logger,
 		Routes: slices.Concat(
 			openai.Routes(openai.Deps{Chats: chats, Logger: a.opts.Logger}),
@@ -146,6 +145,7 @@ func rates(cfg *config.Config) ratelimit.Rates {
 	perMinute := func(n int) ratelimit.Rate { return ratelimit.Rate{PerSecond: float64(n) / 60, Burst: n} }
 	r, l := ratelimit.DefaultRates(), cfg.Server.RateLimit
 	r.Key, r.Address, r.Login = perMinute(l.PerKeyPerMinute), perMinute(l.PerAddressPerMinute), perMinute(l.LoginPerMinute)
+	r.Tokens = perMinute(l.TokensPerKey) // 0 = no limit
 	return r
 }
 
@@ -154,6 +154,7 @@ func (a *App) reloadRates(cfg *config.Config) {
 	a.limits.Key.SetRate(r.Key)
 	a.limits.Address.SetRate(r.Address)
 	a.limits.Login.SetRate(r.Login)
+	a.limits.Tokens.SetRate(r.Tokens)
 }
 
 func (a *App) newServices() *services {

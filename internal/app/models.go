@@ -19,6 +19,7 @@ import (
 	"github.com/sutazai/sutazai/services/aimodels/local"
 	"github.com/sutazai/sutazai/services/aimodels/ollama"
 	"github.com/sutazai/sutazai/services/aimodels/openaicompat"
+	"github.com/sutazai/sutazai/services/aimodels/responses"
 )
 
 // models is the gateway with the model server that SutazAI runs itself.
@@ -31,7 +32,9 @@ type models struct {
 // modelParts is what the gateway needs of the rest of the program.
 type modelParts struct {
 	money   aimodels.Money
+	tokens  aimodels.TokenLimit
 	cache   *cache.Cache
+	keys    map[string]*aimodels.KeyRing // of the providers that may want one
 	metrics *metrics.Metrics
 	log     *slog.Logger
 	idle    bool // start no model server
@@ -50,7 +53,7 @@ func startModels(ctx context.Context, cfg *config.Config, parts modelParts) (*mo
 		endpoints[name] = aimodels.Endpoint{Kind: p.Kind, Provider: provider}
 	}
 	gc := gatewayConfig(cfg)
-	gc.Money, gc.Logger = parts.money, parts.log
+	gc.Money, gc.Tokens, gc.Logger = parts.money, parts.tokens, parts.log
 	gc.Observe = func(o aimodels.Observation) { parts.metrics.ModelCalled(o.Target, o.Code, o.Took, o.FirstDelta) }
 	gc.Cache = aimodels.CacheConfig{
 		Cache: parts.cache, Embeddings: cfg.Models.Cache.Embeddings, Threshold: cfg.Models.Cache.Semantic.Threshold, Logger: parts.log,
@@ -94,7 +97,7 @@ func (m *models) dialect(ctx context.Context, name string, p config.Provider, cf
 		}
 		return m.local, nil
 	}
-	http, err := httpConfig(name, p)
+	http, err := httpConfig(name, p, parts.keys[name])
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +116,8 @@ func newProvider(p config.Provider, http aimodels.HTTPConfig, context int) (clos
 		return ollama.New(ollama.Config{HTTP: http, Context: context})
 	case "anthropic":
 		return anthropic.New(anthropic.Config{HTTP: http})
+	case "responses":
+		return responses.New(responses.Config{HTTP: http})
 	default:
 		return openaicompat.New(openaicompat.Config{HTTP: http, Quirks: p.Quirks})
 	}
@@ -140,26 +145,16 @@ func againstLoops() map[string]any {
 	return map[string]any{"dry_multiplier": 0.8, "dry_base": 1.75, "dry_allowed_length": 16, "max_tokens": 768}
 }
 
-// firstKey resolves the first key of a provider; "" where it needs none.
-func firstKey(p config.Provider) (string, error) {
-	if keys := p.Keys(); len(keys) > 0 {
-		return keys[0].Resolve()
-	}
-	return "", nil
-}
-
-func httpConfig(name string, p config.Provider) (aimodels.HTTPConfig, error) {
-	key, err := firstKey(p)
-	if err != nil {
-		return aimodels.HTTPConfig{}, err
-	}
+func httpConfig(name string, p config.Provider, keys *aimodels.KeyRing) (aimodels.HTTPConfig, error) {
 	headers := map[string]string{}
 	for k, v := range p.Headers {
-		if headers[k], err = v.Resolve(); err != nil {
+		value, err := v.Resolve()
+		if err != nil {
 			return aimodels.HTTPConfig{}, err
 		}
+		headers[k] = value
 	}
-	return aimodels.HTTPConfig{Name: name, BaseURL: p.BaseURL, APIKey: key, Headers: headers, FirstByteTimeout: p.Timeout, IdleTimeout: p.Timeout}, nil
+	return aimodels.HTTPConfig{Name: name, BaseURL: p.BaseURL, Keys: keys, Headers: headers, FirstByteTimeout: p.Timeout, IdleTimeout: p.Timeout}, nil
 }
 
 func (m *models) close() error {

@@ -44,14 +44,14 @@ func TestMemoryStoresBehaveAsAuthNeeds(t *testing.T) {
 func TestCredentialsInHeaders(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	k, secret, err := b.svc.CreateKey(t.Context(), "ci", nil, nil)
+	k, secret, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "ci"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(secret, k.Prefix) || len(secret) != len("sk-sutazai-")+43 || strings.Contains(k.Prefix, secret[len(k.Prefix):]) {
 		t.Fatalf("secret %q, prefix %q", secret, k.Prefix)
 	}
-	_, other, err := b.svc.CreateKey(t.Context(), "other", nil, nil)
+	_, other, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "other"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +101,11 @@ func TestAKeyEndsWhenRevokedOrExpired(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	expires := b.now.Add(time.Hour)
-	k1, s1, err := b.svc.CreateKey(t.Context(), "short", []core.Scope{core.ScopeRun, core.ScopeRun, core.ScopeRead}, &expires)
+	k1, s1, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "short", Scopes: []core.Scope{core.ScopeRun, core.ScopeRun, core.ScopeRead}, ExpiresAt: &expires})
 	if err != nil || len(k1.Scopes) != 2 {
 		t.Fatal(k1, err)
 	}
-	k2, s2, err := b.svc.CreateKey(t.Context(), "long", nil, nil)
+	k2, s2, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "long"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestAKeyEndsWhenRevokedOrExpired(t *testing.T) {
 func TestTheUseOfAKeyIsWrittenOnceAMinute(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	k, secret, err := b.svc.CreateKey(t.Context(), "k", nil, nil)
+	k, secret, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "k"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +155,15 @@ func TestWrongKeysAreRefused(t *testing.T) {
 	b := setup(t)
 	past := b.now.Add(-time.Second)
 	for name, f := range map[string]func() error{
-		"name":       func() error { _, _, err := b.svc.CreateKey(t.Context(), " ", nil, nil); return err },
-		"scopes":     func() error { _, _, err := b.svc.CreateKey(t.Context(), "k", []core.Scope{"root"}, nil); return err },
-		"expires_at": func() error { _, _, err := b.svc.CreateKey(t.Context(), "k", nil, &past); return err },
+		"name": func() error { _, _, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: " "}); return err },
+		"scopes": func() error {
+			_, _, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "k", Scopes: []core.Scope{"root"}})
+			return err
+		},
+		"expires_at": func() error {
+			_, _, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "k", ExpiresAt: &past})
+			return err
+		},
 	} {
 		if err := f(); core.CodeOf(err) != core.CodeInvalid {
 			t.Errorf("%s: %v", name, err)
@@ -343,5 +349,31 @@ func TestScopes(t *testing.T) {
 		if got := (auth.Principal{Scopes: c.has}).HasAny(c.need...); got != c.want {
 			t.Errorf("%v for %v: %v", c.has, c.need, got)
 		}
+	}
+}
+
+func TestCallsOfAKeyCountForItsProject(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, c := range []struct{ project, want string }{{"", "default"}, {"team-a", "team-a"}} {
+		k, secret, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "bot", Project: c.project})
+		if err != nil || k.Project != c.want {
+			t.Fatal(k, err)
+		}
+		for range 2 { // from the store, and as known
+			p, _, err := b.svc.Authenticate(b.request("X-Api-Key", secret))
+			want := core.Caller{Project: c.want, Key: k.ID, Actor: "key:" + k.ID}
+			if err != nil || p.Caller() != want {
+				t.Errorf("%q: %+v (%v), want %+v", c.project, p.Caller(), err, want)
+			}
+		}
+	}
+	for _, bad := range []string{"Team A", "a/b", strings.Repeat("a", 65)} {
+		if _, _, err := b.svc.CreateKey(t.Context(), auth.NewKey{Name: "bot", Project: bad}); core.CodeOf(err) != core.CodeInvalid {
+			t.Errorf("the project %q: %v", bad, err)
+		}
+	}
+	if c := (auth.Principal{Kind: auth.KindUser, ID: "u1", Name: "ada"}).Caller(); c != (core.Caller{Project: "default", Actor: "user:ada"}) {
+		t.Errorf("a person: %+v", c)
 	}
 }

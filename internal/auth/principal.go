@@ -25,6 +25,7 @@ type Principal struct {
 	Name   string
 	Scopes []core.Scope
 
+	project string // of the key
 	session string // hash of the session, for KindUser
 }
 
@@ -38,6 +39,15 @@ func (p Principal) Actor() string {
 	default:
 		return string(p.Kind)
 	}
+}
+
+// Caller says for whom a model is called.
+func (p Principal) Caller() core.Caller {
+	c := core.Caller{Project: core.DefaultProject, Actor: p.Actor()}
+	if p.Kind == KindKey {
+		c.Key, c.Project = p.ID, p.project
+	}
+	return c
 }
 
 // HasAny says whether the caller has one of the scopes. Admin includes all; no scope at all asks for nothing.

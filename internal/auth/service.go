@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -149,7 +150,7 @@ func (s *Service) key(ctx context.Context, secret string) (Principal, error) {
 }
 
 func principalOf(k core.APIKey) Principal {
-	return Principal{Kind: KindKey, ID: k.ID, Name: k.Name, Scopes: k.Scopes}
+	return Principal{Kind: KindKey, ID: k.ID, Name: k.Name, Scopes: k.Scopes, project: k.Project}
 }
 
 func (s *Service) knownKey(hash string) (core.APIKey, bool) {
@@ -205,14 +206,26 @@ func (s *Service) StillValid(ctx context.Context, p Principal) bool {
 	}
 }
 
+// NewKey is the wish for a key.
+type NewKey struct {
+	Name      string
+	Scopes    []core.Scope // none = read and run
+	Project   string       // "" = core.DefaultProject
+	ExpiresAt *time.Time   // nil = never
+}
+
 // CreateKey makes a key and returns its secret, which is stored nowhere.
-func (s *Service) CreateKey(ctx context.Context, name string, scopes []core.Scope, expires *time.Time) (core.APIKey, string, error) {
-	name = strings.TrimSpace(name)
+func (s *Service) CreateKey(ctx context.Context, w NewKey) (core.APIKey, string, error) {
+	name, scopes, expires := strings.TrimSpace(w.Name), w.Scopes, w.ExpiresAt
 	if name == "" || utf8.RuneCountInString(name) > 100 || name != core.CleanText(name) {
 		return core.APIKey{}, "", fieldError("name", "a key needs a name of 1 to 100 printable characters")
 	}
 	if len(scopes) == 0 {
 		scopes = []core.Scope{core.ScopeRead, core.ScopeRun}
+	}
+	project := cmp.Or(w.Project, core.DefaultProject)
+	if !core.ValidName(project) {
+		return core.APIKey{}, "", fieldError("project", "a project's name has 1 to 64 lower-case letters, digits, hyphens, dots and underscores")
 	}
 	known := []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove, core.ScopeAdmin}
 	for _, sc := range scopes {
@@ -230,7 +243,7 @@ func (s *Service) CreateKey(ctx context.Context, name string, scopes []core.Scop
 		return core.APIKey{}, "", err
 	}
 	secret, prefix := newKey()
-	k := core.APIKey{ID: id.String(), Name: name, Prefix: prefix, Scopes: scopes, CreatedAt: now, ExpiresAt: expires}
+	k := core.APIKey{ID: id.String(), Name: name, Prefix: prefix, Scopes: scopes, Project: project, CreatedAt: now, ExpiresAt: expires}
 	if err := s.keys.Create(ctx, k, hashSecret(secret)); err != nil {
 		return core.APIKey{}, "", err
 	}

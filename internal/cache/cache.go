@@ -16,7 +16,7 @@ type Options struct {
 	MaxValue   int           // bytes of a value; a larger one is not kept; 1 MiB, and never more than an eighth of Memory
 	TTL        time.Duration // of an entry that is put without one; 1h
 	Store      Store         // the second level; nil = memory only
-	TableBytes int64         // bytes of values in the second level; 1 GiB
+	TableBytes int64         // bytes of values in the second level; 256 MiB
 	Timeout    time.Duration // of a lookup in the second level; 50ms
 	FlushEvery time.Duration // how long an entry waits for others before it is written; 200ms
 
@@ -56,7 +56,7 @@ func (o Options) withDefaults() Options {
 		o.TTL = time.Hour
 	}
 	if o.TableBytes <= 0 {
-		o.TableBytes = 1 << 30
+		o.TableBytes = 256 << 20
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 50 * time.Millisecond

@@ -25,6 +25,12 @@ func (e entry) weight() int {
 	return len(e.value) + len(e.space.Project) + len(e.space.Route) + len(e.space.Group) + overhead
 }
 
+// What the first level is made for; other sizes and numbers only cost a little accuracy.
+const (
+	typical  = 8 << 10 // bytes of an entry
+	expected = 1 << 16 // entries, at most
+)
+
 type memoryKey struct {
 	space core.CacheSpace
 	key   [32]byte
@@ -38,7 +44,10 @@ type memory struct {
 func newMemory(bytes int64, log *slog.Logger) *memory {
 	return &memory{otter.Must(&otter.Options[memoryKey, entry]{
 		MaximumWeight: uint64(bytes),
-		Weigher:       func(_ memoryKey, e entry) uint32 { return uint32(e.weight()) },
+		// The library counts how often an entry is asked for from the beginning only where it is told how many to expect;
+		// otherwise the first half of them has no advantage over whatever comes later.
+		InitialCapacity: int(min(bytes/typical, expected)),
+		Weigher:         func(_ memoryKey, e entry) uint32 { return uint32(e.weight()) },
 		// The library's upkeep runs within the call that makes it necessary: there is no goroutine that anybody must end.
 		Executor: func(upkeep func()) { upkeep() },
 		Logger:   libraryLog{log},

@@ -65,13 +65,11 @@ func cardAt(text string, at int, final bool) (end int, a answer) {
 		}
 		if sep == 0 {
 			first = group
-		}
-		last := !groupFits(first, group) // a shorter group, such as the fourth of 4-4-4-1, is the last one
-		if group > 7 && sep != 0 || last && group > first && first == 1 {
+		} else if group > 7 || first == 1 && group > 1 {
 			break
 		}
 		ends[n] = i
-		if i == len(text) || last || sep == 0 && group > 7 {
+		if i == len(text) || !groupFits(first, group) { // a shorter group, such as the last of 4-4-4-1, ends it
 			break
 		}
 		s, width := separatorAt(text, i)
@@ -128,23 +126,23 @@ func schemeOf(digits []int8) (s scheme) {
 		low, high, width int
 		lengths          uint32
 	}{
-		{4, 4, 1, n13 | n16 | n19},                       // Visa
-		{51, 55, 2, n16},                                 // Mastercard
-		{2221, 2720, 4, n16},                             // Mastercard
-		{34, 34, 2, n15},                                 // American Express
-		{37, 37, 2, n15},                                 // American Express
-		{300, 305, 3, n14 | from16},                      // Diners Club
-		{36, 36, 2, n14 | from16},                        // Diners Club
-		{38, 39, 2, n14 | from16},                        // Diners Club
-		{3528, 3589, 4, from16},                          // JCB
-		{6011, 6011, 4, from16},                          // Discover
-		{644, 659, 3, from16},                            // Discover, RuPay
-		{62, 62, 2, from16},                              // UnionPay
-		{81, 82, 2, from16},                              // UnionPay, RuPay
-		{508, 508, 3, n16},                               // RuPay
-		{2200, 2204, 4, from16},                          // Mir
-		{50, 50, 2, from12}, {56, 58, 2, from12},         // Maestro
-		{639, 639, 3, from12}, {6304, 6304, 4, from12},   // Maestro
+		{4, 4, 1, n13 | n16 | n19},               // Visa
+		{51, 55, 2, n16},                         // Mastercard
+		{2221, 2720, 4, n16},                     // Mastercard
+		{34, 34, 2, n15},                         // American Express
+		{37, 37, 2, n15},                         // American Express
+		{300, 305, 3, n14 | from16},              // Diners Club
+		{36, 36, 2, n14 | from16},                // Diners Club
+		{38, 39, 2, n14 | from16},                // Diners Club
+		{3528, 3589, 4, from16},                  // JCB
+		{6011, 6011, 4, from16},                  // Discover
+		{644, 659, 3, from16},                    // Discover, RuPay
+		{62, 62, 2, from16},                      // UnionPay
+		{81, 82, 2, from16},                      // UnionPay, RuPay
+		{508, 508, 3, n16},                       // RuPay
+		{2200, 2204, 4, from16},                  // Mir
+		{50, 50, 2, from12}, {56, 58, 2, from12}, // Maestro
+		{639, 639, 3, from12}, {6304, 6304, 4, from12}, // Maestro
 		{6759, 6763, 4, from12}, {6771, 6771, 4, from12}, // Maestro
 	} {
 		prefix, low, high := 0, r.low, r.high

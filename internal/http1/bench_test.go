@@ -5,6 +5,7 @@ package http1_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -150,7 +151,7 @@ func call(rt http.RoundTripper, url string, body, buf []byte) error {
 	for err == nil {
 		_, err = resp.Body.Read(buf)
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return err
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 const (
@@ -79,18 +81,17 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // exchange sends the request and reads the answer's headers. It closes the request's body. After an error the connection
 // is closed; errStale means that the server has most likely not seen the request.
-func (c *conn) exchange(req *http.Request, body io.ReadCloser) (*http.Response, error) {
+func (c *conn) exchange(o order, req *http.Request, body io.ReadCloser) (*http.Response, error) {
 	ctx := req.Context()
 	var release func() bool
 	if ctx.Done() != nil {
 		release = context.AfterFunc(ctx, c.abort)
 	}
-	resp, err := c.converse(req, body)
+	resp, err := c.converse(o, req, body)
 	if err == nil {
 		resp.TLS = c.state
 		keep := !resp.Close && !req.Close
-		if resp.Body == http.NoBody || resp.Body == nil {
-			resp.Body = http.NoBody
+		if resp.Body == http.NoBody {
 			c.finish(release, keep)
 			return resp, nil
 		}
@@ -107,8 +108,8 @@ func (c *conn) exchange(req *http.Request, body io.ReadCloser) (*http.Response, 
 	return nil, err
 }
 
-func (c *conn) converse(req *http.Request, body io.ReadCloser) (*http.Response, error) {
-	sendErr := c.send(req, body)
+func (c *conn) converse(o order, req *http.Request, body io.ReadCloser) (*http.Response, error) {
+	sendErr := c.send(o, req, body)
 	if _, ours := errors.AsType[*bodyError](sendErr); ours {
 		return nil, sendErr
 	}
@@ -124,6 +125,9 @@ func (c *conn) converse(req *http.Request, body io.ReadCloser) (*http.Response, 
 		return nil, fmt.Errorf("read the answer: %w", unexpected(err))
 	}
 	resp, err := c.readHead(req)
+	if err != nil && c.left <= 0 {
+		err = errHeader // whatever the line looked like where it was cut
+	}
 	c.left = math.MaxInt64
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", unexpected(err))
@@ -145,7 +149,13 @@ func (c *conn) readHead(req *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("it is %q, not HTTP/1.1", resp.Proto)
 		case resp.StatusCode == http.StatusSwitchingProtocols || resp.StatusCode < 100:
 			return nil, fmt.Errorf("the status %d was not asked for", resp.StatusCode)
-		case resp.StatusCode >= 200:
+		}
+		for name := range resp.Header {
+			if !httpguts.ValidHeaderFieldName(name) { // "Content-Length : 5" is not a length to everybody
+				return nil, fmt.Errorf("malformed header name %q", name)
+			}
+		}
+		if resp.StatusCode >= 200 {
 			return resp, nil
 		}
 	}

@@ -18,49 +18,56 @@ const (
 	chunkSize = 16 << 10 // bytes of one chunk of a body whose size is not known
 )
 
+// order is what check makes of a request.
+type order struct {
+	where  place
+	target string // path and query, as the request line has them
+	host   string // the Host header
+}
+
 // check refuses what cannot be sent, above all anything that a server could read as something else than one request.
 // Values are never part of its errors: they may be credentials.
-func check(req *http.Request) (place, error) {
+func check(req *http.Request) (order, error) {
 	u := req.URL
 	switch {
 	case u == nil:
-		return place{}, errors.New("http1: the request has no URL")
+		return order{}, errors.New("http1: the request has no URL")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return place{}, fmt.Errorf("http1: the scheme %q is not http or https", u.Scheme)
+		return order{}, fmt.Errorf("http1: the scheme %q is not http or https", u.Scheme)
 	case u.Host == "":
-		return place{}, errors.New("http1: the URL has no host")
+		return order{}, errors.New("http1: the URL has no host")
 	case req.Method == http.MethodConnect || req.Method != "" && !httpguts.ValidHeaderFieldName(req.Method):
-		return place{}, fmt.Errorf("http1: the method %q cannot be sent", req.Method)
-	}
-	if host := hostOf(req); !httpguts.ValidHostHeader(host) || host == "" {
-		return place{}, errors.New("http1: the host cannot be sent as a header")
+		return order{}, fmt.Errorf("http1: the method %q cannot be sent", req.Method)
 	}
 	for name, values := range req.Header {
 		if !httpguts.ValidHeaderFieldName(name) {
-			return place{}, fmt.Errorf("http1: %q is not the name of a header", name)
+			return order{}, fmt.Errorf("http1: %q is not the name of a header", name)
 		}
 		for _, v := range values {
 			if !httpguts.ValidHeaderFieldValue(v) {
-				return place{}, fmt.Errorf("http1: the value of the header %q holds characters that a header cannot have", name)
+				return order{}, fmt.Errorf("http1: the value of the header %q holds characters that a header cannot have", name)
 			}
 		}
 	}
-	host := u.Host
+	o := order{where: place{tls: u.Scheme == "https", host: u.Host}, target: u.RequestURI(), host: req.Host}
+	if strings.ContainsFunc(o.target, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return order{}, errors.New("http1: the URL holds a space or a control character")
+	}
+	if o.host == "" {
+		o.host = u.Host
+	}
+	var err error
+	if o.host, err = httpguts.PunycodeHostPort(o.host); err != nil || !httpguts.ValidHostHeader(o.host) {
+		return order{}, errors.New("http1: the host cannot be sent as a header")
+	}
 	if u.Port() == "" {
 		port := "80"
-		if u.Scheme == "https" {
+		if o.where.tls {
 			port = "443"
 		}
-		host = net.JoinHostPort(u.Hostname(), port)
+		o.where.host = net.JoinHostPort(u.Hostname(), port)
 	}
-	return place{tls: u.Scheme == "https", host: host}, nil
-}
-
-func hostOf(req *http.Request) string {
-	if req.Host != "" {
-		return req.Host
-	}
-	return req.URL.Host
+	return o, nil
 }
 
 // bodyError is a failure on the caller's side of a request, which a new connection would not mend.
@@ -70,7 +77,7 @@ func (e *bodyError) Error() string { return "http1: the body of the request: " +
 func (e *bodyError) Unwrap() error { return e.err }
 
 // send writes the request and closes its body.
-func (c *conn) send(req *http.Request, body io.ReadCloser) error {
+func (c *conn) send(o order, req *http.Request, body io.ReadCloser) error {
 	if body == http.NoBody {
 		body = nil
 	}
@@ -80,20 +87,17 @@ func (c *conn) send(req *http.Request, body io.ReadCloser) error {
 	} else if size == 0 {
 		size = -1 // that is how net/http says that it is not known
 	}
-	head, err := c.appendHead(c.head[:0], req, size, body != nil)
+	head := c.appendHead(c.head[:0], o, req, size)
 	c.keep(head)
-	if err != nil || body == nil {
-		closeBody(body)
-		if err == nil {
-			_, err = c.stream.Write(head)
-		}
+	if body == nil {
+		_, err := c.stream.Write(head)
 		return err
 	}
 	w := bodyWriter{c: c, head: head, left: size}
 	if size < 0 {
 		w.chunk = make([]byte, 0, chunkSize)
 	}
-	_, err = io.Copy(&w, body) // a bytes.Reader hands its whole content over in one Write
+	_, err := io.Copy(&w, body) // a bytes.Reader hands its whole content over in one Write
 	closeBody(body)
 	switch {
 	case w.failed != nil:
@@ -122,21 +126,13 @@ func closeBody(body io.Closer) {
 
 // appendHead adds the request line and the headers. Framing and Host are its own; whatever the caller's headers say about
 // them is left out.
-func (c *conn) appendHead(b []byte, req *http.Request, size int64, body bool) ([]byte, error) {
+func (c *conn) appendHead(b []byte, o order, req *http.Request, size int64) []byte {
 	method := req.Method
 	if method == "" {
 		method = http.MethodGet
 	}
-	target := req.URL.RequestURI()
-	if strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return b, errors.New("http1: the URL holds a space or a control character")
-	}
-	host, err := httpguts.PunycodeHostPort(hostOf(req))
-	if err != nil {
-		return b, errors.New("http1: the host is not a name")
-	}
-	b = append(append(append(append(b, method...), ' '), target...), " HTTP/1.1\r\n"...)
-	b = appendHeader(b, "Host", host)
+	b = append(append(append(append(b, method...), ' '), o.target...), " HTTP/1.1\r\n"...)
+	b = appendHeader(b, "Host", o.host)
 	if agent, ok := req.Header["User-Agent"]; !ok {
 		b = appendHeader(b, "User-Agent", c.t.cfg.UserAgent)
 	} else if len(agent) > 0 && agent[0] != "" {
@@ -145,7 +141,7 @@ func (c *conn) appendHead(b []byte, req *http.Request, size int64, body bool) ([
 	switch {
 	case size < 0:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-	case body || method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch:
+	case size > 0 || method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch:
 		b = append(strconv.AppendInt(append(b, "Content-Length: "...), size, 10), "\r\n"...)
 	}
 	if req.Close {
@@ -159,7 +155,7 @@ func (c *conn) appendHead(b []byte, req *http.Request, size int64, body bool) ([
 			b = appendHeader(b, name, v)
 		}
 	}
-	return append(b, "\r\n"...), nil
+	return append(b, "\r\n"...)
 }
 
 // own says whether a header is written by this package alone. A header's name is compared whatever its case: a map may

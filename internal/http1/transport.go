@@ -90,7 +90,7 @@ var errConnect = errors.New("connecting took too long")
 // more on a new connection, whatever its method, when not a byte of the answer has come and the body can be had again
 // through req.GetBody. So only requests that may reach a server twice belong here; requests to models may.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	where, err := check(req)
+	o, err := check(req)
 	if err == nil {
 		err = req.Context().Err()
 	}
@@ -99,15 +99,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	body := req.Body
-	c := t.idle.take(where)
+	c := t.idle.take(o.where)
 	for {
 		if c == nil {
-			if c, err = t.connect(req.Context(), where); err != nil {
+			if c, err = t.connect(req.Context(), o.where); err != nil {
 				closeBody(body)
 				return nil, err
 			}
 		}
-		resp, err := c.exchange(req, body)
+		resp, err := c.exchange(o, req, body)
 		if err == nil {
 			return resp, nil
 		}

@@ -5,14 +5,11 @@ package ratelimit
 
 import (
 	"container/list"
-	"fmt"
 	"math"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Rate is a token bucket: PerSecond tokens flow in, up to Burst. Zero PerSecond means no limit.
@@ -34,17 +31,20 @@ const maxBuckets = 10_000
 
 // Limiter holds a bucket for each caller.
 type Limiter struct {
-	name string
-	rate Rate
-	now  func() time.Time
-	mu   sync.Mutex
-	byID map[string]*list.Element
-	used *list.List // of *bucket, most recently used first
+	name   string
+	now    func() time.Time
+	mu     sync.Mutex
+	rate   Rate
+	policy string // as a header field's item
+	byID   map[string]*list.Element
+	used   *list.List // of *bucket, most recently used first
 }
 
+// bucket holds level tokens at a moment; below 0 it is in debt.
 type bucket struct {
-	id  string
-	lim *rate.Limiter
+	id    string
+	level float64
+	at    time.Time
 }
 
 // New returns a Limiter; name stands in its header fields. now is the clock; nil means time.Now.
@@ -52,34 +52,73 @@ func New(name string, r Rate, now func() time.Time) *Limiter {
 	if now == nil {
 		now = time.Now
 	}
-	return &Limiter{name: name, rate: r.withBurst(), now: now, byID: map[string]*list.Element{}, used: list.New()}
+	l := &Limiter{name: name, now: now}
+	l.SetRate(r)
+	return l
 }
 
 // Verdict is what a Limiter says about one request.
 type Verdict struct {
 	OK         bool
-	Policy     string // RateLimit-Policy; "" without a limit
-	Remaining  string // RateLimit
-	RetryAfter int    // seconds, at least 1; only where OK is false
+	RetryAfter int // seconds, at least 1; only where OK is false
+
+	name, policy string // "" without a limit
+	left, reset  int    // tokens, and seconds until the bucket is full
 }
 
 // Allow takes one token from the bucket of id.
-func (l *Limiter) Allow(id string) Verdict {
+func (l *Limiter) Allow(id string) Verdict { return l.Take(id, 1) }
+
+// Take takes n tokens from the bucket of id, or none where it holds fewer. What is larger than the bucket may go when the
+// bucket is full, and leaves it in debt.
+func (l *Limiter) Take(id string, n int64) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.rate.PerSecond <= 0 {
 		return Verdict{OK: true}
 	}
-	now := l.now()
 	b := l.bucket(id)
-	ok := b.lim.AllowN(now, 1)
-	left := b.lim.TokensAt(now)
-	v := Verdict{OK: ok, Policy: fmt.Sprintf("%q;q=%d;w=%d", l.name, l.rate.Burst, seconds(float64(l.rate.Burst)/l.rate.PerSecond))}
-	v.Remaining = fmt.Sprintf("%q;r=%d;t=%d", l.name, int(max(0, left)), seconds((float64(l.rate.Burst)-left)/l.rate.PerSecond))
-	if !ok {
-		v.RetryAfter = seconds((1 - left) / l.rate.PerSecond)
+	need := min(float64(n), float64(l.rate.Burst))
+	if b.level < need {
+		v := l.verdict(b)
+		v.RetryAfter = seconds((need - b.level) / l.rate.PerSecond)
+		return v
 	}
+	b.level -= float64(n)
+	v := l.verdict(b)
+	v.OK = true
 	return v
+}
+
+// Look tells what the bucket of id holds; the verdict is OK.
+func (l *Limiter) Look(id string) Verdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rate.PerSecond <= 0 {
+		return Verdict{OK: true}
+	}
+	v := l.verdict(l.bucket(id))
+	v.OK = true
+	return v
+}
+
+// verdict tells what a bucket holds. l.mu is held.
+func (l *Limiter) verdict(b *bucket) Verdict {
+	return Verdict{
+		name: l.name, policy: l.policy, left: int(max(0, b.level)), reset: seconds((float64(l.rate.Burst) - b.level) / l.rate.PerSecond),
+	}
+}
+
+// Correct takes n more tokens from the bucket of id for a request that was let in, into debt if need be, or gives back
+// where n is negative.
+func (l *Limiter) Correct(id string, n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rate.PerSecond <= 0 {
+		return
+	}
+	b := l.bucket(id)
+	b.level = min(b.level-float64(n), float64(l.rate.Burst))
 }
 
 func seconds(s float64) int { return int(max(1, math.Ceil(s))) }
@@ -89,34 +128,75 @@ func (l *Limiter) SetRate(r Rate) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rate = r.withBurst()
+	l.policy = ""
+	if r.PerSecond > 0 {
+		l.policy = string(item(nil, l.name, 'q', l.rate.Burst, 'w', seconds(float64(l.rate.Burst)/l.rate.PerSecond)))
+	}
 	l.byID = map[string]*list.Element{}
-	l.used.Init()
+	l.used = list.New()
 }
 
+// bucket returns the bucket of id as it is now.
 func (l *Limiter) bucket(id string) *bucket {
+	now := l.now()
 	if e, ok := l.byID[id]; ok {
 		l.used.MoveToFront(e)
-		return e.Value.(*bucket)
+		b := e.Value.(*bucket)
+		if dt := now.Sub(b.at); dt > 0 {
+			b.level = min(b.level+dt.Seconds()*l.rate.PerSecond, float64(l.rate.Burst))
+			b.at = now
+		}
+		return b
 	}
 	if l.used.Len() >= maxBuckets {
 		oldest := l.used.Back()
 		delete(l.byID, l.used.Remove(oldest).(*bucket).id)
 	}
-	b := &bucket{id: id, lim: rate.NewLimiter(rate.Limit(l.rate.PerSecond), l.rate.Burst)}
+	b := &bucket{id: id, level: float64(l.rate.Burst), at: now}
 	l.byID[id] = l.used.PushFront(b)
 	return b
 }
 
-// Header writes the verdict into h. Of several verdicts on one request the last one stands.
+// The names as http.Header keys, so that nothing has to be converted for each request.
+const (
+	policyField = "Ratelimit-Policy"
+	limitField  = "Ratelimit"
+)
+
+// Header writes the verdict into h, in the place of earlier ones.
 func (v Verdict) Header(h http.Header) {
-	if v.Policy == "" {
+	if v.policy == "" {
 		return
 	}
-	h.Set("RateLimit-Policy", v.Policy)
-	h.Set("RateLimit", v.Remaining)
-	if !v.OK {
-		h.Set("Retry-After", strconv.Itoa(v.RetryAfter))
+	var room [64]byte
+	v.set(h, v.policy, string(v.remaining(room[:0])))
+}
+
+// Add writes the verdict into h behind those that are there: several policies hold for one request.
+func (v Verdict) Add(h http.Header) {
+	had := h[policyField]
+	if v.policy == "" || len(had) == 0 || len(h[limitField]) == 0 {
+		v.Header(h)
+		return
 	}
+	v.set(h, had[0]+", "+v.policy, string(v.remaining([]byte(h[limitField][0]+", "))))
+}
+
+func (v Verdict) set(h http.Header, policy, limit string) {
+	fields := &[2]string{policy, limit}
+	h[policyField], h[limitField] = fields[:1:1], fields[1:]
+	if !v.OK {
+		h["Retry-After"] = []string{strconv.Itoa(v.RetryAfter)}
+	}
+}
+
+func (v Verdict) remaining(b []byte) []byte { return item(b, v.name, 'r', v.left, 't', v.reset) }
+
+// item appends an item with two parameters, as RFC 9651 writes it; names hold no quotes.
+func item(b []byte, name string, first byte, a int, second byte, c int) []byte {
+	b = append(append(append(b, '"'), name...), '"', ';', first, '=')
+	b = append(strconv.AppendInt(b, int64(a), 10), ';', second, '=')
+	return strconv.AppendInt(b, int64(c), 10)
 }
 
 // Rates are the limits of a server.
@@ -125,6 +205,7 @@ type Rates struct {
 	Address Rate // of one address, before its credential is looked at
 	Login   Rate // of attempts to sign in or set up, of one address
 	User    Rate // of attempts to sign in as one user, from anywhere
+	Tokens  Rate // of models' tokens for one API key, both directions
 }
 
 // DefaultRates are generous to a busy client and mean to somebody who guesses.
@@ -140,7 +221,7 @@ func DefaultRates() Rates {
 
 // Limits are the limiters of a server.
 type Limits struct {
-	Key, Address, Login, User *Limiter
+	Key, Address, Login, User, Tokens *Limiter
 }
 
 // NewLimits returns a limiter for each rate. now is the clock; nil means time.Now.
@@ -150,5 +231,6 @@ func NewLimits(r Rates, now func() time.Time) *Limits {
 		Address: New("address", r.Address, now),
 		Login:   New("login", r.Login, now),
 		User:    New("user", r.User, now),
+		Tokens:  New("tokens", r.Tokens, now),
 	}
 }

@@ -23,9 +23,6 @@ const (
 	hintFrom  = 16 // a shorter secret gets no hint: it would give away too much of it
 )
 
-// useEvery is how often the time of a credential's latest use is written, at most.
-const useEvery = time.Minute
-
 // Store keeps the encrypted credentials. The database implements it.
 type Store interface {
 	// Credentials returns all of them, oldest first, removed ones included.
@@ -177,7 +174,15 @@ func (v *Vault) Add(ctx context.Context, provider, name string, secret core.Secr
 	if err := v.store(ctx, c, text); err != nil {
 		return core.Credential{}, err
 	}
-	return c, v.Sync(ctx)
+	v.syncNow(ctx)
+	return c, nil
+}
+
+// syncNow is Sync after a change that is stored already: where it fails, Watch makes up for it.
+func (v *Vault) syncNow(ctx context.Context) {
+	if err := v.Sync(ctx); err != nil {
+		v.o.Logger.Warn("a change of the stored credentials is not in use yet", "error", err)
+	}
 }
 
 func (v *Vault) store(ctx context.Context, c core.Credential, text string) error {
@@ -239,7 +244,8 @@ func (v *Vault) Remove(ctx context.Context, id string) (core.Credential, error) 
 	if err != nil {
 		return core.Credential{}, err
 	}
-	return c, v.Sync(ctx)
+	v.syncNow(ctx)
+	return c, nil
 }
 
 // RotateMaster encrypts every credential anew and returns how many: under a new master key that replaces the key file,
@@ -250,7 +256,8 @@ func (v *Vault) RotateMaster(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return n, v.Sync(ctx)
+	v.syncNow(ctx)
+	return n, nil
 }
 
 func (v *Vault) rotate(ctx context.Context) (int, error) {
@@ -337,6 +344,7 @@ func (v *Vault) Watch(ctx context.Context, every time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
+			v.recordLast(ctx)
 			return
 		case <-tick.C:
 		}
@@ -349,33 +357,4 @@ func (v *Vault) Watch(ctx context.Context, every time.Duration) {
 		}
 		failing = err != nil
 	}
-}
-
-// recordUses writes the uses that are new, and those that failed or work again at once.
-func (v *Vault) recordUses(ctx context.Context) error {
-	if v.o.Used == nil {
-		return nil
-	}
-	var fresh []core.CredentialUse
-	uses := v.o.Used()
-	v.mu.Lock()
-	for _, use := range uses {
-		if last, known := v.written[use.ID]; known && last.Error == use.Error && use.UsedAt.Sub(last.UsedAt) < useEvery || !known && use.UsedAt.IsZero() {
-			continue
-		}
-		fresh = append(fresh, use)
-	}
-	v.mu.Unlock()
-	if len(fresh) == 0 {
-		return nil
-	}
-	if err := v.o.Store.CredentialsUsed(ctx, fresh); err != nil {
-		return err
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, use := range fresh {
-		v.written[use.ID] = use
-	}
-	return nil
 }

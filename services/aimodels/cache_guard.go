@@ -12,7 +12,7 @@ import (
 // negations and words of direction, in their order. "Not" or another year moves a vector less than other words for the
 // same do. Two questions with different guards never share an answer; what the guard misses, the threshold must hold.
 // Case and spelling of everything else do not count. The guard is cheap, knows English best, and when in doubt tells two
-// questions apart.
+// questions apart: a capital letter makes a name, at the beginning of a sentence too.
 func questionGuard(text string) (guard [16]byte) {
 	var seen []byte
 	mark := func(kind byte, what string) {
@@ -116,7 +116,7 @@ func wordKind(word string) (kind byte, form string) {
 		"increase", "decrease", "increases", "decreases", "enable", "disable", "enabled", "disabled", "start", "stop", "open", "close", "add", "remove",
 		"minimum", "maximum", "min", "max", "buy", "sell", "hot", "cold", "best", "worst", "oldest", "newest", "highest", "lowest", "largest", "smallest",
 		"advantages", "disadvantages", "pros", "cons", "legal", "illegal", "true", "false", "yes", "only", "all", "any", "today", "tomorrow", "yesterday",
-		"encrypt", "decrypt", "encode", "decode", "import", "export", "upload", "download", "inside", "outside", "left", "right", "up", "down", "in", "out", "on", "off", "from", "to":
+		"encrypt", "decrypt", "encode", "decode", "import", "export", "upload", "download", "inside", "outside", "left", "right", "down", "out", "off":
 		return 'd', low
 	case "what", "what's", "which", "who", "whom", "whose", "when", "where", "why", "how", "is", "are", "was", "were", "do", "does", "did", "can", "could", "would",
 		"will", "should", "shall", "may", "might", "must", "have", "has", "had", "please", "tell", "give", "show", "explain", "describe", "list", "write", "name", "find",

@@ -14,8 +14,9 @@ type Config struct {
 	Prices map[string]Price // "provider/model", or "provider/*" for all models of a provider; none = free
 	Limits map[string]Limit // by provider; none = adaptive, 64 waiting for 30 s
 
-	MaxOutput         int   // tokens assumed of an answer whose caller sets no bound, where money is limited; 4096
-	Money             Money // budgets and usage; nil = none
+	MaxOutput         int        // tokens assumed of an answer whose caller sets no bound, where money is limited; 4096
+	Money             Money      // budgets and usage; nil = none
+	Tokens            TokenLimit // tokens a minute of each API key; nil = no limit
 	Cache             CacheConfig
 	Guards            Guards   // nil = none
 	DefaultGuardrails []string // policies that apply to every call

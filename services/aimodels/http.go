@@ -19,14 +19,16 @@ import (
 
 // HTTPConfig says how providers that speak HTTP reach their server. Zero fields take the defaults named beside them.
 type HTTPConfig struct {
-	Name    string // the provider's name, for error messages
-	BaseURL string // scheme, host and the path before the dialect's own, such as https://host/v1
-	APIKey  string // sent as Authorize says; "" = none; never in an error or log
+	Name    string   // the provider's name, for error messages
+	BaseURL string   // scheme, host and the path before the dialect's own, such as https://host/v1
+	APIKey  string   // the only key; "" = Keys; never in an error or log
+	Keys    *KeyRing // the keys, used in turn; nil = APIKey alone. A key is sent as Authorize says
 	Headers map[string]string
 	// Authorize puts the key into the headers of a request; nil = "Authorization: Bearer …".
 	Authorize func(h http.Header, key string)
-	// Sign changes a finished request whose body is given, for servers that want signatures; nil = none.
-	Sign func(r *http.Request, body []byte) error
+	// Sign changes a finished request whose body is given, for servers that want signatures; nil = none. The key is "" where
+	// there is none.
+	Sign func(r *http.Request, key string, body []byte) error
 
 	ConnectTimeout   time.Duration // TCP and TLS; 5s
 	FirstByteTimeout time.Duration // from the request to the first byte of the answer's body; 2m
@@ -47,6 +49,14 @@ func (c HTTPConfig) withDefaults() HTTPConfig {
 	if c.MaxBody <= 0 {
 		c.MaxBody = 32 << 20
 	}
+	if c.Keys == nil {
+		var only []core.Secret
+		if c.APIKey != "" {
+			only = append(only, core.NewSecret(c.APIKey))
+		}
+		c.Keys = NewKeyRing(c.Name, only, time.Now)
+	}
+	c.APIKey = ""
 	if c.Authorize == nil {
 		c.Authorize = func(h http.Header, key string) { h.Set("Authorization", "Bearer "+key) }
 	}
@@ -149,14 +159,27 @@ func (c *HTTPClient) open(ctx context.Context, method, path string, in any) (*Bo
 	return c.send(ctx, method, path, b, nil)
 }
 
+// send makes a request. Where the server refuses a key, or asks it to wait, the next one that is not aside has its turn
+// at once: the server has done nothing yet.
 func (c *HTTPClient) send(ctx context.Context, method, path string, payload []byte, headers map[string]string) (*Body, error) {
+	for left := c.cfg.Keys.Healthy(); ; left-- {
+		key := c.cfg.Keys.Pick()
+		body, keyAtFault, err := c.sendWith(ctx, key, method, path, payload, headers)
+		if err == nil || !keyAtFault || left <= 1 || c.cfg.Keys.Healthy() == 0 {
+			return body, err
+		}
+	}
+}
+
+// sendWith is send with one key. keyAtFault says that another key may succeed.
+func (c *HTTPClient) sendWith(ctx context.Context, key Key, method, path string, payload []byte, headers map[string]string) (_ *Body, keyAtFault bool, _ error) {
 	rctx, cancel := context.WithCancelCause(ctx)
 	body := &Body{c: c, parent: ctx, ctx: rctx, cancel: cancel, left: c.cfg.MaxBody}
 	body.timer = time.AfterFunc(c.cfg.FirstByteTimeout, func() { cancel(errFirstByte) })
 	req, err := http.NewRequestWithContext(rctx, method, c.prefix+path, reader(payload))
 	if err != nil {
 		body.Close()
-		return nil, &CallError{Err: core.Wrap(core.CodeInternal, err, "the request to provider %s cannot be made", c.cfg.Name)}
+		return nil, false, &CallError{Err: core.Wrap(core.CodeInternal, err, "the request to provider %s cannot be made", c.cfg.Name)}
 	}
 	if payload != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -171,36 +194,38 @@ func (c *HTTPClient) send(ctx context.Context, method, path string, payload []by
 	for k, v := range headers {
 		req.Header.Set(k, v)
 	}
-	if c.cfg.APIKey != "" {
-		c.cfg.Authorize(req.Header, c.cfg.APIKey)
+	if secret := key.Secret.Reveal(); secret != "" {
+		c.cfg.Authorize(req.Header, secret)
 	}
 	if c.cfg.Sign != nil {
-		if err := c.cfg.Sign(req, payload); err != nil {
+		if err := c.cfg.Sign(req, key.Secret.Reveal(), payload); err != nil {
 			body.Close()
-			return nil, &CallError{Err: core.Wrap(core.CodeUnauthorized, err, "the request to provider %s cannot be signed; check its key", c.cfg.Name)}
+			return nil, false, &CallError{Err: core.Wrap(core.CodeUnauthorized, err, "the request to provider %s cannot be signed; check its key", c.cfg.Name)}
 		}
 	}
 	resp, err := c.transport.RoundTrip(req) //nolint:bodyclose // body closes it
 	if err != nil {
 		err = body.Explain(err)
 		body.Close()
-		return nil, err
+		return nil, false, err
 	}
+	retryAfter := parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	c.cfg.Keys.Report(key, resp.StatusCode, retryAfter)
 	body.rc, body.ContentType, body.length = resp.Body, resp.Header.Get("Content-Type"), resp.ContentLength
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		// The key and the conversation are meant for the configured address: a redirect is told, not followed.
 		defer body.Close()
-		return nil, body.Explain(errRedirect)
+		return nil, false, body.Explain(errRedirect)
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer body.Close()
 		text, err := io.ReadAll(io.LimitReader(body, 64<<10))
 		if err != nil && ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		}
-		return nil, c.statusError(resp.StatusCode, text, parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()))
+		return nil, ofTheKey(resp.StatusCode), c.statusError(resp.StatusCode, text, retryAfter)
 	}
-	return body, nil
+	return body, false, nil
 }
 
 // reader is nil for a request without a body.
@@ -329,17 +354,15 @@ func (c *HTTPClient) Malformed(err error) error {
 
 // scrubError removes the key from an error's text.
 func (c *HTTPClient) scrubError(err error) error {
-	if c.cfg.APIKey == "" || !strings.Contains(err.Error(), c.cfg.APIKey) {
-		return err
+	text := err.Error()
+	if clean := c.scrub(text); clean != text {
+		return errors.New(clean)
 	}
-	return errors.New(c.scrub(err.Error()))
+	return err
 }
 
 func (c *HTTPClient) scrub(s string) string {
-	if c.cfg.APIKey == "" {
-		return s
-	}
-	return strings.ReplaceAll(s, c.cfg.APIKey, "[key]")
+	return c.cfg.Keys.Scrub(s)
 }
 
 func (c *HTTPClient) target() string {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/budget"
+	"github.com/sutazai/sutazai/internal/ratelimit"
 )
 
 // Money reserves what a call may cost before it is made and accounts for it after. *budget.Ledger implements it.
@@ -14,6 +15,12 @@ type Money interface {
 	Reserve(ctx context.Context, c core.Caller, most core.Amount) (*budget.Reservation, error)
 	// Settle is called once for each reservation; it never waits for the database.
 	Settle(e core.UsageEntry, r *budget.Reservation)
+}
+
+// TokenLimit bounds how many tokens an API key uses a minute. *ratelimit.Limiter implements it.
+type TokenLimit interface {
+	Take(key string, n int64) ratelimit.Verdict
+	Correct(key string, n int64)
 }
 
 // bound is what is known of a call before it is made.
@@ -30,6 +37,7 @@ type account struct {
 	route    string
 	cap      int // tokens that the answer may have so that the reservation holds; 0 = as the caller says
 	reserved *budget.Reservation
+	tokens   int64 // taken from the key's limit; 0 = it has none
 	began    time.Time
 }
 
@@ -50,12 +58,16 @@ func (g *Gateway) account(ctx context.Context, r *route, c core.Caller, b bound)
 		output = min(output, most)
 		a.cap = output
 	}
+	if err := a.take(b.input + int64(output)); err != nil {
+		return nil, err
+	}
 	if g.cfg.Money == nil {
 		return a, nil
 	}
 	most := core.Amount{Tokens: b.input + int64(output), CostMicroUSD: price.of(core.Usage{InputTokens: b.input, OutputTokens: int64(output)})}
 	var err error
 	if a.reserved, err = g.cfg.Money.Reserve(ctx, c, most); err != nil {
+		a.correct(0)
 		return nil, err
 	}
 	if a.reserved.Limited() {
@@ -64,8 +76,37 @@ func (g *Gateway) account(ctx context.Context, r *route, c core.Caller, b bound)
 	return a, nil
 }
 
+// take takes the most tokens that the call may use from what the caller's key has for this minute. A run's calls are not
+// held up: they are paced by its own limits.
+func (a *account) take(n int64) error {
+	if a.g.cfg.Tokens == nil || a.caller.Key == "" || a.caller.Run != "" {
+		return nil
+	}
+	v := a.g.cfg.Tokens.Take(a.caller.Key, n)
+	if !v.OK {
+		e := core.Errorf(core.CodeRateLimited, "this API key has used its tokens of this minute, and the call may need %d; try again in %d s, or ask for a shorter answer", n, v.RetryAfter)
+		e.RetryAfter = time.Duration(v.RetryAfter) * time.Second
+		return e
+	}
+	a.tokens = n
+	return nil
+}
+
+// correct makes what was taken what was used.
+func (a *account) correct(used int64) {
+	if a.tokens > 0 {
+		a.g.cfg.Tokens.Correct(a.caller.Key, used-a.tokens)
+		a.tokens = 0
+	}
+}
+
 // settle accounts for the call; the fields that the account knows itself are filled in.
 func (a *account) settle(e core.UsageEntry) {
+	if e.Cache == core.CacheHit {
+		a.correct(0)
+	} else {
+		a.correct(e.Usage.Tokens())
+	}
 	if a.g.cfg.Money == nil {
 		return
 	}

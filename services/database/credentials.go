@@ -16,7 +16,7 @@ type Credentials struct{ db *DB }
 // NewCredentials returns the store of credentials.
 func NewCredentials(db *DB) *Credentials { return &Credentials{db} }
 
-const credentialColumns = `id, provider, name, sealed, hint, created_at, created_by, disabled_at, last_used_at, last_error`
+const providerKeyColumns = `id, provider, name, sealed, hint, created_at, created_by, disabled_at, last_used_at, last_error`
 
 // Credentials returns all of them, oldest first, removed ones included.
 func (s *Credentials) Credentials(ctx context.Context) ([]core.StoredCredential, error) {
@@ -25,7 +25,7 @@ func (s *Credentials) Credentials(ctx context.Context) ([]core.StoredCredential,
 }
 
 func readCredentials(ctx context.Context, q dbtx.Querier) ([]core.StoredCredential, error) {
-	rows, err := q.Query(ctx, `SELECT `+credentialColumns+` FROM credentials ORDER BY id`)
+	rows, err := q.Query(ctx, `SELECT `+providerKeyColumns+` FROM credentials ORDER BY id`)
 	return dbtx.Collect(rows, err, scanCredential)
 }
 
@@ -46,7 +46,7 @@ func (s *Credentials) RemoveCredential(ctx context.Context, id string, at time.T
 		if err != nil {
 			return err
 		}
-		c, err = scanCredential(q.QueryRow(ctx, `SELECT `+credentialColumns+` FROM credentials WHERE id = $1`, id))
+		c, err = scanCredential(q.QueryRow(ctx, `SELECT `+providerKeyColumns+` FROM credentials WHERE id = $1`, id))
 		if errors.Is(err, dbtx.ErrNoRows) {
 			return core.Errorf(core.CodeNotFound, "there is no credential %s", id)
 		}

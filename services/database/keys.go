@@ -18,7 +18,7 @@ type Keys struct{ db *DB }
 // NewKeys returns the store of API keys.
 func NewKeys(db *DB) *Keys { return &Keys{db} }
 
-const keyColumns = `id, name, prefix, scopes, created_at, last_used_at, expires_at, revoked_at`
+const keyColumns = `id, name, prefix, scopes, project, created_at, last_used_at, expires_at, revoked_at`
 
 // Create stores a new key with the hash of its secret. CodeConflict when its prefix is taken.
 func (s *Keys) Create(ctx context.Context, k core.APIKey, hash string) error {
@@ -27,9 +27,9 @@ func (s *Keys) Create(ctx context.Context, k core.APIKey, hash string) error {
 		return fmt.Errorf("encode scopes: %w", err)
 	}
 	n, err := s.db.Querier().Exec(ctx,
-		`INSERT INTO api_keys (id, name, prefix, hash, scopes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		`INSERT INTO api_keys (id, name, prefix, hash, scopes, project, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		 ON CONFLICT (prefix) DO NOTHING`,
-		k.ID, k.Name, k.Prefix, hash, string(scopes), k.CreatedAt.UnixMilli(), nullMS(k.ExpiresAt))
+		k.ID, k.Name, k.Prefix, hash, string(scopes), k.Project, k.CreatedAt.UnixMilli(), nullMS(k.ExpiresAt))
 	if err != nil {
 		return explain(err, "store the API key")
 	}
@@ -93,7 +93,7 @@ func scanKey(r dbtx.Row, more ...any) (core.APIKey, error) {
 		created                int64
 		used, expires, revoked sql.NullInt64
 	)
-	dest := append([]any{&k.ID, &k.Name, &k.Prefix, &scopes, &created, &used, &expires, &revoked}, more...)
+	dest := append([]any{&k.ID, &k.Name, &k.Prefix, &scopes, &k.Project, &created, &used, &expires, &revoked}, more...)
 	if err := r.Scan(dest...); err != nil {
 		return k, err
 	}

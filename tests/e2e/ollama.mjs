@@ -50,8 +50,6 @@ await check("lists and shows the models", async () => {
     assert.equal(shown.capabilities.includes("tools"), !model.startsWith("agent/"));
   }
   assert.match((await client.version()).version, /^\d+\.\d+\.\d+$/);
-  const running = await client.ps();
-  assert.ok(running.models.some((m) => m.name === "local/default"), JSON.stringify(running));
 });
 
 for (const model of split("E2E_MODELS")) {
@@ -84,12 +82,14 @@ for (const model of split("E2E_MODELS")) {
   });
 }
 
-await check("generate with the real model", async () => {
+await check("generate with the real model, which runs", async () => {
   const answer = await client.generate({ model: "default:latest", system: "Be brief.", prompt: "Say hello.", options: { temperature: 0, num_predict: 16, seed: 1 } });
   assert.ok(answer.response.trim().length > 0 && answer.done, JSON.stringify(answer));
   assert.ok(answer.eval_count > 0 && answer.eval_count <= 16, JSON.stringify(answer));
   const loaded = await client.generate({ model: "default", prompt: "" });
   assert.equal(loaded.done_reason, "load");
+  const running = await client.ps();
+  assert.ok(running.models.some((m) => m.name === "local/default"), JSON.stringify(running));
 });
 
 await check("an answer in the form of a schema", async () => {
@@ -162,8 +162,7 @@ for (const model of split("E2E_SCRIPTED")) {
   });
 }
 
-await check("thoughts are kept apart from the answer", async () => {
-  const model = "native/default";
+for (const model of split("E2E_SCRIPTED")) await check(`thoughts of ${model} are kept apart from the answer`, async () => {
   const stream = await client.chat({ model, messages: ask("Think hard: the capital of France?"), think: true, stream: true });
   let thoughts = "";
   const { text } = await follow(stream, (l) => ((thoughts += l.message.thinking ?? ""), l.message.content));

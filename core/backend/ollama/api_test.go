@@ -105,7 +105,7 @@ func TestShowTellsWhatAModelCanDo(t *testing.T) {
 			t.Errorf("%s: %d %s", body, w.Code, w.Body)
 		}
 	}
-	for body, status := range map[string]int{`{"model":"nobody"}`: 404, `{}`: 400, `[]`: 400} {
+	for body, status := range map[string]int{`{"model":"down/x"}`: 503, `{"model":"nobody"}`: 404, `{}`: 400, `[]`: 400} {
 		if w := b.do(t, "POST", "/ollama/api/show", body); w.Code != status || !strings.Contains(w.Body.String(), `{"error":"`) {
 			t.Errorf("%s: %d %s", body, w.Code, w.Body)
 		}

@@ -56,6 +56,7 @@ func (g *gateway) Models(context.Context) ([]core.Model, error) {
 		{ID: "default", Kind: "route"},
 		{ID: "local/default", Provider: "local", Kind: "local", Loaded: true, Detail: "SmolLM2-135M-Instruct.Q4_1.gguf"},
 		{ID: "cloud/gpt", Provider: "cloud", Kind: "openai"},
+		{ID: "down/*", Provider: "down", Kind: "openai", Detail: "it cannot be reached"},
 	}, g.listErr
 }
 

@@ -82,6 +82,9 @@ func (h *handler) tags(w http.ResponseWriter, r *http.Request) {
 	}
 	out := []listed{}
 	for _, m := range list {
+		if _, down := silent(m); down {
+			continue
+		}
 		out = append(out, listed{Name: m.ID, Model: m.ID, ModifiedAt: stamp(h.since), Digest: digest(m), Details: detailsOf(m)})
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"models": out})
@@ -147,12 +150,21 @@ func (h *handler) find(ctx context.Context, name string) (core.Model, error) {
 			return list[i], nil
 		}
 	}
+	for _, m := range list {
+		if provider, down := silent(m); down && strings.HasPrefix(name, provider+"/") {
+			return core.Model{}, core.Errorf(core.CodeUnavailable, "it is not known whether there is a model %q: provider %s does not tell its models now: %s", name, provider, m.Detail)
+		}
+	}
 	return core.Model{}, &dialect.UnknownModel{Err: core.Errorf(core.CodeNotFound, "%q is not among the models of this server; /api/tags lists them", name)}
 }
 
-// digest is a stable name of what stands behind a model: Ollama's is the hash of its file, which is not known here.
+// silent says whether an entry of the list stands for a provider that does not answer.
+func silent(m core.Model) (provider string, is bool) { return strings.CutSuffix(m.ID, "/*") }
+
+// digest tells models apart and stays the same. Ollama's is the hash of a model's file, which is not known here: this one
+// is the hash of its name.
 func digest(m core.Model) string {
-	sum := sha256.Sum256([]byte(m.ID + "\x00" + m.Detail))
+	sum := sha256.Sum256([]byte(m.ID))
 	return hex.EncodeToString(sum[:])
 }
 

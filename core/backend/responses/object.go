@@ -90,16 +90,16 @@ func newObject(call *dialect.Call, now time.Time) object {
 		Instructions: echo("instructions", "null"), MaxOutputTokens: echo("max_output_tokens", "null"), MaxToolCalls: echo("max_tool_calls", "null"),
 		ParallelToolCalls: echo("parallel_tool_calls", "true"), PreviousResponseID: echo("previous_response_id", "null"),
 		PromptCacheKey: echo("prompt_cache_key", "null"), SafetyIdentifier: echo("safety_identifier", "null"), User: echo("user", "null"),
-		Reasoning: filled(echo("reasoning", "{}"), "effort", "null", "summary", "null"), ServiceTier: "default", Store: stores(body),
+		Reasoning: filled(echo("reasoning", "{}"), pair{"effort", "null"}, pair{"summary", "null"}), ServiceTier: "default", Store: stores(body),
 		Temperature: echo("temperature", "1"), TopP: echo("top_p", "1"),
 		PresencePenalty: echo("presence_penalty", "0"), FrequencyPenalty: echo("frequency_penalty", "0"), Truncation: "disabled",
-		Text: filled(echo("text", "{}"), "format", `{"type":"text"}`), ToolChoice: echo("tool_choice", `"auto"`), Tools: []json.RawMessage{},
+		Text: filled(echo("text", "{}"), pair{"format", `{"type":"text"}`}), ToolChoice: echo("tool_choice", `"auto"`), Tools: []json.RawMessage{},
 		Metadata: echo("metadata", "{}"),
 	}
 	var tools []json.RawMessage
 	if json.Unmarshal(body.Get("tools"), &tools) == nil {
 		for _, t := range tools {
-			o.Tools = append(o.Tools, filled(t, "description", "null", "parameters", "null", "strict", "false"))
+			o.Tools = append(o.Tools, filled(t, pair{"description", "null"}, pair{"parameters", "null"}, pair{"strict", "false"}))
 		}
 	}
 	return o
@@ -108,15 +108,18 @@ func newObject(call *dialect.Call, now time.Time) object {
 // stores says whether the client wants its response kept.
 func stores(body dialect.Object) bool { return string(body.Get("store")) != "false" }
 
-// filled adds the fields that an object lacks, given as pairs of a key and its JSON.
-func filled(raw json.RawMessage, pairs ...string) json.RawMessage {
+// pair is a field and its JSON.
+type pair struct{ key, value string }
+
+// filled adds the fields that an object lacks.
+func filled(raw json.RawMessage, pairs ...pair) json.RawMessage {
 	o, err := dialect.Scan(raw)
 	if err != nil {
 		return raw
 	}
-	var edits []dialect.Edit
-	for i := 0; i < len(pairs); i += 2 {
-		edits = append(edits, dialect.Edit{Key: pairs[i], Value: []byte(pairs[i+1]), IfMissing: true})
+	edits := make([]dialect.Edit, len(pairs))
+	for i, p := range pairs {
+		edits[i] = dialect.Edit{Key: p.key, Value: []byte(p.value), IfMissing: true}
 	}
 	return o.With(edits...)
 }

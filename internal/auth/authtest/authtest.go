@@ -222,7 +222,7 @@ func Stores(t *testing.T, keys auth.Keys, users auth.Users, sessions auth.Sessio
 	}
 
 	expires := now.Add(time.Hour)
-	k1 := core.APIKey{ID: "01", Name: "one", Prefix: "sk-sutazai-aaaa", Scopes: []core.Scope{core.ScopeRead}, CreatedAt: now, ExpiresAt: &expires}
+	k1 := core.APIKey{ID: "01", Name: "one", Prefix: "sk-sutazai-aaaa", Scopes: []core.Scope{core.ScopeRead}, Project: "team-a", CreatedAt: now, ExpiresAt: &expires}
 	k2 := core.APIKey{ID: "02", Name: "two", Prefix: "sk-sutazai-bbbb", Scopes: []core.Scope{core.ScopeAdmin, core.ScopeRun}, CreatedAt: now}
 	no("create", keys.Create(ctx, k1, "hash1"))
 	no("create", keys.Create(ctx, k2, "hash2"))

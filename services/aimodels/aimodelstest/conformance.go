@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ type Dialect struct {
 	Server   func(script Script, models ...string) *Server
 	Provider func(t *testing.T, cfg aimodels.HTTPConfig) aimodels.Provider // cfg.BaseURL is the server's root
 	NoSeed   bool                                                          // the dialect has no field for a seed
+	NoStop   bool                                                          // … nor for stop sequences
 }
 
 const secret = "sk-canary-4711-do-not-print"
@@ -92,8 +94,11 @@ func (d Dialect) answers(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := s.Requests()[0].Request
-		if got.Model != "default" || got.MaxTokens != 77 || *got.Temperature != temperature || got.Stop[0] != "END" || string(got.Schema) != answerSchema {
+		if got.Model != "default" || got.MaxTokens != 77 || *got.Temperature != temperature || string(got.Schema) != answerSchema {
 			t.Errorf("settings did not arrive: %s", s.Requests()[0].Body)
+		}
+		if !d.NoStop && !slices.Equal(got.Stop, req.Stop) {
+			t.Errorf("the stop sequences did not arrive: %s", s.Requests()[0].Body)
 		}
 		if !d.NoSeed && (got.Seed == nil || *got.Seed != seed) {
 			t.Errorf("the seed did not arrive: %s", s.Requests()[0].Body)

@@ -44,10 +44,10 @@ func (openAI) decode(body []byte) (core.ModelRequest, bool, error) {
 		Model    string `json:"model"`
 		Stream   bool   `json:"stream"`
 		Messages []struct {
-			Role       core.Role    `json:"role"`
-			Content    *string      `json:"content"`
-			ToolCalls  []openAICall `json:"tool_calls"`
-			ToolCallID string       `json:"tool_call_id"`
+			Role       core.Role       `json:"role"`
+			Content    json.RawMessage `json:"content"`
+			ToolCalls  []openAICall    `json:"tool_calls"`
+			ToolCallID string          `json:"tool_call_id"`
 		} `json:"messages"`
 		Tools []struct {
 			Function core.ToolSpec `json:"function"`
@@ -71,8 +71,9 @@ func (openAI) decode(body []byte) (core.ModelRequest, bool, error) {
 	}
 	for i, m := range in.Messages {
 		msg := core.Message{Index: i, Role: m.Role, ToolCallID: m.ToolCallID}
-		if m.Content != nil {
-			msg.Text = *m.Content
+		var err error
+		if msg.Text, msg.Parts, err = openAIContent(m.Content); err != nil {
+			return req, in.Stream, err
 		}
 		for _, c := range m.ToolCalls {
 			msg.ToolCalls = append(msg.ToolCalls, core.ToolCall{ID: c.ID, Name: c.Function.Name, Arguments: json.RawMessage(c.Function.Arguments)})
@@ -85,6 +86,40 @@ func (openAI) decode(body []byte) (core.ModelRequest, bool, error) {
 	return req, in.Stream, nil
 }
 
+// openAIContent reads content that is a text, null, or a list of parts.
+func openAIContent(raw json.RawMessage) (string, []core.Part, error) {
+	var text string
+	if len(raw) == 0 || raw[0] != '[' {
+		if len(raw) == 0 {
+			return "", nil, nil
+		}
+		err := json.Unmarshal(raw, &text)
+		return text, nil, err
+	}
+	var list []struct {
+		Type  string `json:"type"`
+		Text  string `json:"text"`
+		Image struct {
+			URL string `json:"url"`
+		} `json:"image_url"`
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return "", nil, err
+	}
+	var parts []core.Part
+	for _, p := range list {
+		switch p.Type {
+		case "text":
+			parts = append(parts, core.Part{Kind: core.PartText, Text: p.Text})
+		case "image_url":
+			parts = append(parts, core.Part{Kind: core.PartImage, URL: p.Image.URL})
+		default:
+			return "", nil, core.Errorf(core.CodeInvalid, "a part of the type %q is not known", p.Type)
+		}
+	}
+	return core.PartsText(parts), parts, nil
+}
+
 func (openAI) contentType(stream bool) string {
 	if stream {
 		return "text/event-stream"
@@ -93,6 +128,10 @@ func (openAI) contentType(stream bool) string {
 }
 
 func (openAI) delta(text string) []byte { return sse(choice(map[string]any{"content": text}, nil)) }
+
+func (openAI) reasoning(text string) []byte {
+	return sse(choice(map[string]any{"reasoning_content": text}, nil))
+}
 
 // end streams each tool call as the real servers do: its name first, its arguments in two pieces.
 func (openAI) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
@@ -115,6 +154,11 @@ func (openAI) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
 
 func (openAI) whole(_ core.ModelRequest, resp core.ModelResponse) []byte {
 	message := map[string]any{"role": "assistant", "content": resp.Message.Text}
+	for _, p := range resp.Message.Parts {
+		if p.Kind == core.PartReasoning {
+			message["reasoning_content"] = p.Text
+		}
+	}
 	var calls []openAICall
 	for i, c := range resp.Message.ToolCalls {
 		call := openAICall{Index: i, ID: c.ID, Type: "function"}

@@ -94,6 +94,7 @@ type answer struct {
 	text     strings.Builder
 	refusal  strings.Builder
 	place    string          // which part of which item the text so far ends with
+	told     bool            // the open item's text came in pieces
 	thoughts strings.Builder // of the item that is not complete
 	thought  string          // its last part
 	parts    []core.Part     // complete reasoning
@@ -197,8 +198,8 @@ func (a *answer) event(b []byte) error {
 func (a *answer) piece(e wireEvent, text string) {
 	switch e.Type {
 	case "response.output_text.delta":
-		place := e.ItemID + "/" + strconv.Itoa(e.ContentIndex)
-		a.say(place, text)
+		a.told = true
+		a.say(e.ItemID+"/"+strconv.Itoa(e.ContentIndex), text)
 	case "response.refusal.delta":
 		a.refusal.WriteString(text)
 	default:
@@ -260,13 +261,14 @@ func (a *answer) item(it wireOutput) {
 		a.thoughts.Reset()
 		a.thought = ""
 	case "message":
-		told := strings.HasPrefix(a.place, it.ID+"/")
+		told := a.told
+		a.told = false
 		for i, s := range it.Content {
 			switch {
 			case s.Type == "refusal" && a.refusal.Len() == 0:
 				a.refusal.WriteString(s.Refusal)
 			case s.Type == "output_text" && !told:
-				a.say(it.ID+"#"+strconv.Itoa(i), s.Text)
+				a.say(it.ID+"/"+strconv.Itoa(i), s.Text)
 			}
 		}
 	case "function_call":

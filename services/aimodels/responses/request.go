@@ -23,7 +23,7 @@ type wireItem struct {
 
 type wirePart struct {
 	Type     string `json:"type"`
-	Text     string `json:"text,omitzero"`
+	Text     string `json:"text,omitempty"`
 	ImageURL string `json:"image_url,omitempty"`
 	Detail   string `json:"detail,omitempty"`
 	FileData string `json:"file_data,omitempty"`
@@ -203,7 +203,9 @@ func content(m core.Message) any {
 	for _, p := range m.Parts {
 		switch p.Kind {
 		case core.PartText:
-			out = append(out, wirePart{Type: "input_text", Text: p.Text})
+			if p.Text != "" {
+				out = append(out, wirePart{Type: "input_text", Text: p.Text})
+			}
 		case core.PartImage:
 			out = append(out, wirePart{Type: "input_image", ImageURL: address(p, "image/png"), Detail: p.Detail})
 		case core.PartFile:
