@@ -113,11 +113,15 @@ func TestSecurityHeadersAreOnEveryAnswer(t *testing.T) {
 		csp := w.Header().Get("Content-Security-Policy")
 		_, rest, _ := strings.Cut(csp, "'nonce-")
 		nonce, _, _ := strings.Cut(rest, "'")
-		if seen[nonce] || len(nonce) < 20 {
+		forPrograms := url == "/api/v1/runs" || url == "/v1/models"
+		if !forPrograms && (seen[nonce] || len(nonce) < 20) {
 			t.Errorf("%s: nonce %q", url, nonce)
 		}
 		seen[nonce] = true
 		want := "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-" + nonce + "'; connect-src 'self'; img-src 'self' data:; font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+		if forPrograms { // what no browser shows may do nothing at all
+			want = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+		}
 		if csp != want {
 			t.Errorf("%s: policy %q", url, csp)
 		}

@@ -66,6 +66,10 @@ func startModels(ctx context.Context, cfg *config.Config, parts modelParts) (*mo
 			return r.Vectors, err
 		}
 	}
+	var err error
+	if gc.Guards, gc.GuardsRevision, err = newGuards(cfg, parts.metrics, parts.log); err != nil {
+		return nil, errors.Join(err, out.close())
+	}
 	gateway, err := aimodels.NewGateway(gc, endpoints)
 	if err != nil {
 		return nil, errors.Join(err, out.close())

@@ -85,7 +85,6 @@ type Cache struct {
 
 	queue   queue
 	writing sync.Mutex // held while a batch is written, or entries are deleted
-	flights flights
 
 	stop chan struct{}
 	done chan struct{}
@@ -112,7 +111,6 @@ func New(o Options) *Cache {
 func (c *Cache) Close() {
 	c.once.Do(func() { close(c.stop) })
 	<-c.done
-	c.flights.close()
 }
 
 // Get returns the value of a key, which nobody may change. It takes at most Options.Timeout, and a second level that fails

@@ -11,6 +11,7 @@ type span struct {
 	start, end int
 	kind       string
 	weak       bool // where spans overlap, the kind of another one counts
+	lead       int  // bytes before start without which it would not be found, such as the name of a password
 }
 
 // detector finds spans in a text that may still grow.
@@ -18,7 +19,7 @@ type detector interface {
 	// scan looks at text from the offset from on; what is before has been judged and is there as context. With final the
 	// text is complete. Without, held is the first offset of which is not known yet whether a span begins there: what is
 	// found before held, and that nothing else is, holds whatever follows. Spans may overlap and come in any order; those
-	// that begin at or behind held are of no account.
+	// that end behind held are found again when the scan goes on at or before where they, with their lead, begin.
 	//
 	// What a detector says about an offset depends on at most lookBehind bytes before it and a bounded number behind it.
 	// That makes the result the same in whatever pieces a text arrives.
@@ -44,6 +45,7 @@ func merge(spans []span) []span {
 			continue
 		}
 		last.end = max(last.end, s.end)
+		last.lead = max(last.lead, last.start-(s.start-s.lead))
 		if last.weak && !s.weak {
 			last.kind, last.weak = s.kind, false
 		}

@@ -39,7 +39,7 @@ func newPattern(kind, expr string, maxLength int) (*pattern, error) {
 		return nil, err
 	}
 	if n := longest(tree); n != unbounded && n <= maxLength {
-		p.bounded, p.window = true, n+utf8.UTFMax // with the character behind it, which \b and $ look at
+		p.bounded, p.window = true, max(16, n+utf8.UTFMax) // with the character behind it, which \b and $ look at
 	}
 	if looksBack(tree) {
 		if p.inner, err = regexp.Compile(`\A(?s:.)(?s:.*?)(` + expr + `)`); err != nil {
@@ -115,21 +115,33 @@ func (p *pattern) find(text string, from int) (start, end int, ok bool) {
 	return 0, 0, false
 }
 
-// search returns the first match that begins at from or later, whatever its length.
+// search returns the first match that begins at from or later; of an expression that is not bounded, whatever its length.
 func (p *pattern) search(text string, from int) (start, end int, ok bool) {
-	at := p.context(text, from)
-	loc := p.re.FindStringIndex(text[at:])
-	if loc == nil {
-		return 0, 0, false
-	}
-	if at+loc[0] < from { // it begins in the context, where a match would have been found before
-		all := p.inner.FindStringSubmatchIndex(text[at:])
-		if all == nil {
+	for {
+		at := p.context(text, from)
+		loc := p.re.FindStringIndex(text[at:])
+		if loc == nil {
 			return 0, 0, false
 		}
-		loc = all[2:4]
+		if at+loc[0] >= from {
+			return at + loc[0], at + loc[1], true
+		}
+		// It begins in the context, which belongs to a match that was found before. A short piece of text is enough to
+		// find the one behind it, mostly.
+		cut := runeStart(text, from+2*p.window)
+		settled := cut - p.window
+		if cut == len(text) {
+			settled = cut
+		}
+		groups := p.inner.FindStringSubmatchIndex(text[at:cut])
+		if groups != nil && at+groups[2] <= settled {
+			return at + groups[2], at + groups[3], true
+		}
+		if cut == len(text) {
+			return 0, 0, false
+		}
+		from = runeStart(text, settled)
 	}
-	return at + loc[0], at + loc[1], true
 }
 
 // context returns where a search from an offset begins: one character before, where the expression looks at it.

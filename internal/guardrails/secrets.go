@@ -84,5 +84,5 @@ func (d *secrets) try(r *rule, text string, start int, final bool) (span, answer
 			}
 		}
 	}
-	return span{start: start + from, end: start + to, kind: "secret:" + r.ID, weak: r.ID == genericRule}, yes
+	return span{start: start + from, end: start + to, lead: from, kind: "secret:" + r.ID, weak: r.ID == genericRule}, yes
 }

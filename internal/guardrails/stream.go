@@ -128,14 +128,7 @@ func (s *textStage) add(_ context.Context, piece string, final bool) (string, []
 	}
 	spans, held := s.check.detector.scan(s.buf, s.done, final)
 	spans = merge(spans)
-	held = max(s.done, runeStart(s.buf, held))
-	n := 0
-	for n < len(spans) && spans[n].end <= held {
-		n++
-	}
-	if n < len(spans) {
-		held = min(held, spans[n].start)
-	}
+	held, n := s.settle(spans, held)
 	spans = spans[:n]
 	text := s.buf[s.done:held]
 	var found []Finding
@@ -157,6 +150,18 @@ func (s *textStage) add(_ context.Context, piece string, final bool) (string, []
 		text = given
 	}
 	return text, found, nil
+}
+
+// settle returns how far the text is judged, where nothing is known of what begins at or behind held, and how many of the
+// spans are before that. One that is not must be found again.
+func (s *textStage) settle(spans []span, held int) (done, n int) {
+	for n = len(spans); ; n-- {
+		held = max(s.done, runeStart(s.buf, held))
+		if n == 0 || spans[n-1].end <= held {
+			return held, n
+		}
+		held = min(held, spans[n-1].start-spans[n-1].lead)
+	}
 }
 
 // keep forgets what is judged, but for the context.

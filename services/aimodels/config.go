@@ -19,6 +19,7 @@ type Config struct {
 	Tokens            TokenLimit // tokens a minute of each API key; nil = no limit
 	Cache             CacheConfig
 	Guards            Guards   // nil = none
+	GuardsRevision    string   // changes with what the policies say, so that answers kept under older ones are not given
 	DefaultGuardrails []string // policies that apply to every call
 
 	Attempts     int           // tries of one target in one call; 3

@@ -99,7 +99,7 @@ func changeBudget(ctx context.Context, q dbtx.Querier, c core.LedgerCommit, b co
 		return g, err
 	}
 	g.Others = held > 0
-	free := limit.Limit.Sub(spent).Sub(b.Held)
+	free := limit.Limit.Sub(spent).Sub(others).Sub(b.Held)
 	if over := limit.Limited(core.Amount{}.Sub(free)).Min(b.Uncovered).Positive(); over != (core.Amount{}) {
 		if _, err := q.Exec(ctx, `UPDATE budget_windows SET overspent_micro_usd = overspent_micro_usd + $3, overspent_tokens = overspent_tokens + $4
 			WHERE budget = $1 AND started_at = $2`, b.ID, windowMS(b.Window), over.CostMicroUSD, over.Tokens); err != nil {

@@ -102,6 +102,10 @@ func openAIContent(raw json.RawMessage) (string, []core.Part, error) {
 		Image struct {
 			URL string `json:"url"`
 		} `json:"image_url"`
+		File struct {
+			Name string `json:"filename"`
+			Data string `json:"file_data"`
+		} `json:"file"`
 	}
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return "", nil, err
@@ -113,6 +117,8 @@ func openAIContent(raw json.RawMessage) (string, []core.Part, error) {
 			parts = append(parts, core.Part{Kind: core.PartText, Text: p.Text})
 		case "image_url":
 			parts = append(parts, core.Part{Kind: core.PartImage, URL: p.Image.URL})
+		case "file":
+			parts = append(parts, core.Part{Kind: core.PartFile, Name: p.File.Name, URL: p.File.Data})
 		default:
 			return "", nil, core.Errorf(core.CodeInvalid, "a part of the type %q is not known", p.Type)
 		}

@@ -2,7 +2,10 @@ package aimodelstest
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sutazai/sutazai/core"
@@ -10,13 +13,17 @@ import (
 
 // ResponsesServer is a scripted server in the Responses dialect; its base URL ends in /v1.
 func ResponsesServer(script Script, models ...string) *Server {
-	return newServer(script, models, responses{}, "/v1/responses", "/v1/models")
+	return newServer(script, models, &responses{}, "/v1/responses", "/v1/models")
 }
 
-type responses struct{}
-
-// responsesID is the id of every scripted response.
-const responsesID = "resp_scripted"
+// responses writes one answer: its items have the places in which they are begun.
+type responses struct {
+	id      string
+	seq     int
+	items   []map[string]any
+	message map[string]any // being streamed; nil = not begun
+	thought map[string]any
+}
 
 type responsesItem struct {
 	Type      string          `json:"type"`
@@ -39,7 +46,7 @@ type responsesPart struct {
 	Filename string `json:"filename"`
 }
 
-func (responses) decode(body []byte) (core.ModelRequest, bool, error) {
+func (*responses) decode(body []byte) (core.ModelRequest, bool, error) {
 	var in struct {
 		Model        string          `json:"model"`
 		Instructions string          `json:"instructions"`
@@ -142,65 +149,115 @@ func responsesContent(m *core.Message, content json.RawMessage) error {
 	return nil
 }
 
-func (responses) contentType(stream bool) string { return openAI{}.contentType(stream) }
+func (*responses) fresh() dialect { return &responses{id: "resp_" + strings.ToLower(rand.Text())} }
 
-// begin opens the message that texts belong to.
-func (responses) begin() []byte {
-	return bytes.Join([][]byte{
-		responsesEvent("response.created", map[string]any{"response": responsesObject("in_progress", nil)}),
-		responsesEvent("response.in_progress", map[string]any{"response": responsesObject("in_progress", nil)}),
-		responsesEvent("response.output_item.added", map[string]any{"output_index": 0, "item": responsesMessage("", "in_progress")}),
-		responsesEvent("response.content_part.added", map[string]any{"item_id": "msg_1", "output_index": 0, "content_index": 0, "part": responsesText("")}),
-	}, nil)
+func (*responses) contentType(stream bool) string { return openAI{}.contentType(stream) }
+
+func (r *responses) begin() []byte {
+	return append(r.event("response.created", map[string]any{"response": r.object("in_progress")}),
+		r.event("response.in_progress", map[string]any{"response": r.object("in_progress")})...)
 }
 
-func (responses) delta(text string) []byte {
-	return responsesEvent("response.output_text.delta", map[string]any{"item_id": "msg_1", "output_index": 0, "content_index": 0, "delta": text, "logprobs": []any{}})
+// open begins an item.
+func (r *responses) open(kind string, fields map[string]any) (item map[string]any, out []byte) {
+	item = map[string]any{"type": kind, "id": kind + "_" + strings.ToLower(rand.Text()), "status": "in_progress"}
+	maps.Copy(item, fields)
+	r.items = append(r.items, item)
+	return item, r.event("response.output_item.added", map[string]any{"output_index": len(r.items) - 1, "item": item})
 }
 
-func (responses) reasoning(text string) []byte {
-	return responsesEvent("response.reasoning_summary_text.delta", map[string]any{"item_id": "rs_1", "output_index": 1, "summary_index": 0, "delta": text})
+// done ends an item.
+func (r *responses) done(item, fields map[string]any) []byte {
+	maps.Copy(item, fields)
+	item["status"] = "completed"
+	return r.event("response.output_item.done", map[string]any{"output_index": r.index(item), "item": item})
 }
 
-func (responses) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
-	var out bytes.Buffer
-	items := responsesItems(resp)
-	for i, it := range items {
-		out.Write(responsesEvent("response.output_item.done", map[string]any{"output_index": i, "item": it}))
+func (r *responses) index(item map[string]any) int {
+	return slices.IndexFunc(r.items, func(other map[string]any) bool { return other["id"] == item["id"] })
+}
+
+func (r *responses) delta(text string) []byte {
+	var out []byte
+	if r.message == nil {
+		r.message, out = r.open("message", map[string]any{"role": "assistant", "content": []any{}})
+		out = append(out, r.event("response.content_part.added", r.at(r.message, "content_index", map[string]any{"part": responsesText("")}))...)
 	}
-	o := responsesWhole(resp, items)
-	out.Write(responsesEvent("response."+o["status"].(string), map[string]any{"response": o}))
+	return append(out, r.event("response.output_text.delta", r.at(r.message, "content_index", map[string]any{"delta": text, "logprobs": []any{}}))...)
+}
+
+func (r *responses) reasoning(text string) []byte {
+	var out []byte
+	if r.thought == nil {
+		r.thought, out = r.open("reasoning", map[string]any{"summary": []any{}})
+		out = append(out, r.event("response.reasoning_summary_part.added", r.at(r.thought, "summary_index", map[string]any{"part": responsesSummary("")}))...)
+	}
+	return append(out, r.event("response.reasoning_summary_text.delta", r.at(r.thought, "summary_index", map[string]any{"delta": text}))...)
+}
+
+func (r *responses) at(item map[string]any, index string, fields map[string]any) map[string]any {
+	fields["item_id"], fields["output_index"], fields[index] = item["id"], r.index(item), 0
+	return fields
+}
+
+func (r *responses) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
+	var out bytes.Buffer
+	r.finish(resp, &out)
+	o := r.complete(resp)
+	out.Write(r.event("response."+o["status"].(string), map[string]any{"response": o}))
 	return out.Bytes()
 }
 
-func (responses) whole(_ core.ModelRequest, resp core.ModelResponse) []byte {
-	return mustJSON(responsesWhole(resp, responsesItems(resp)))
+func (r *responses) whole(_ core.ModelRequest, resp core.ModelResponse) []byte {
+	var out bytes.Buffer
+	r.finish(resp, &out)
+	return mustJSON(r.complete(resp))
 }
 
-func responsesItems(resp core.ModelResponse) []any {
-	items := []any{}
-	for _, p := range resp.Message.Parts {
-		if p.Kind == core.PartReasoning {
-			summary := []any{}
-			if p.Text != "" {
-				summary = append(summary, map[string]any{"type": "summary_text", "text": p.Text})
-			}
-			items = append(items, map[string]any{"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": p.Signature})
-		}
+// finish completes the items that were streamed, and adds the others.
+func (r *responses) finish(resp core.ModelResponse, out *bytes.Buffer) {
+	begin := func(kind string, fields map[string]any) map[string]any {
+		item, b := r.open(kind, fields)
+		out.Write(b)
+		return item
 	}
-	if resp.Message.Text != "" {
-		items = append(items, responsesMessage(resp.Message.Text, "completed"))
+	for _, p := range resp.Message.Parts {
+		if p.Kind != core.PartReasoning {
+			continue
+		}
+		item := r.thought
+		if item == nil {
+			item = begin("reasoning", map[string]any{"summary": []any{}})
+		}
+		r.thought = nil
+		fields := map[string]any{"encrypted_content": p.Signature, "summary": []any{}}
+		if p.Text != "" {
+			fields["summary"] = []any{responsesSummary(p.Text)}
+		}
+		out.Write(r.done(item, fields))
+	}
+	if text := resp.Message.Text; text != "" {
+		if r.message == nil {
+			r.message = begin("message", map[string]any{"role": "assistant", "content": []any{}})
+		}
+		out.Write(r.event("response.output_text.done", r.at(r.message, "content_index", map[string]any{"text": text, "logprobs": []any{}})))
+		out.Write(r.event("response.content_part.done", r.at(r.message, "content_index", map[string]any{"part": responsesText(text)})))
+		out.Write(r.done(r.message, map[string]any{"content": []any{responsesText(text)}}))
 	}
 	for _, c := range resp.Message.ToolCalls {
-		items = append(items, map[string]any{
-			"type": "function_call", "id": "fc_" + c.ID, "call_id": c.ID, "name": c.Name, "arguments": string(c.Arguments), "status": "completed",
-		})
+		arguments := string(c.Arguments)
+		item := begin("function_call", map[string]any{"call_id": c.ID, "name": c.Name, "arguments": ""})
+		for _, piece := range []string{arguments[:len(arguments)/2], arguments[len(arguments)/2:]} {
+			out.Write(r.event("response.function_call_arguments.delta", map[string]any{"item_id": item["id"], "output_index": r.index(item), "delta": piece}))
+		}
+		out.Write(r.event("response.function_call_arguments.done", map[string]any{"item_id": item["id"], "output_index": r.index(item), "name": c.Name, "arguments": arguments}))
+		out.Write(r.done(item, map[string]any{"arguments": arguments}))
 	}
-	return items
 }
 
-func responsesWhole(resp core.ModelResponse, items []any) map[string]any {
-	o := responsesObject("completed", items)
+// complete is the response object at its end.
+func (r *responses) complete(resp core.ModelResponse) map[string]any {
+	o := r.object("completed")
 	switch resp.Finish {
 	case core.FinishLength:
 		o["status"], o["incomplete_details"] = "incomplete", map[string]any{"reason": "max_output_tokens"}
@@ -213,42 +270,37 @@ func responsesWhole(resp core.ModelResponse, items []any) map[string]any {
 		"output_tokens": u.OutputTokens, "output_tokens_details": map[string]any{"reasoning_tokens": u.ReasoningTokens},
 		"total_tokens": u.Tokens(),
 	}
+	o["output"] = append([]map[string]any{}, r.items...)
 	return o
 }
 
-func responsesObject(status string, items []any) map[string]any {
-	if items == nil {
-		items = []any{}
-	}
+func (r *responses) object(status string) map[string]any {
 	return map[string]any{
-		"id": responsesID, "object": "response", "created_at": 1, "model": "default", "status": status, "output": items,
+		"id": r.id, "object": "response", "created_at": 1, "model": "default", "status": status, "output": []any{},
 		"error": nil, "incomplete_details": nil, "tools": []any{}, "tool_choice": "auto", "parallel_tool_calls": true, "metadata": map[string]any{},
 	}
-}
-
-func responsesMessage(text, status string) map[string]any {
-	content := []any{}
-	if text != "" {
-		content = append(content, responsesText(text))
-	}
-	return map[string]any{"type": "message", "id": "msg_1", "role": "assistant", "status": status, "content": content}
 }
 
 func responsesText(text string) map[string]any {
 	return map[string]any{"type": "output_text", "text": text, "annotations": []any{}, "logprobs": []any{}}
 }
 
-func responsesEvent(name string, fields map[string]any) []byte {
-	fields["type"] = name
+func responsesSummary(text string) map[string]any {
+	return map[string]any{"type": "summary_text", "text": text}
+}
+
+func (r *responses) event(name string, fields map[string]any) []byte {
+	fields["type"], fields["sequence_number"] = name, r.seq
+	r.seq++
 	return append([]byte("event: "+name+"\n"), sse(fields)...)
 }
 
-func (responses) errorBody(status int, message string) []byte {
+func (*responses) errorBody(status int, message string) []byte {
 	return openAI{}.errorBody(status, message)
 }
 
-func (responses) garbage() []byte {
+func (*responses) garbage() []byte {
 	return []byte("event: response.output_text.delta\ndata: {\"type\": \"response.output_te\n\n")
 }
 
-func (responses) list(models []string) []byte { return openAI{}.list(models) }
+func (*responses) list(models []string) []byte { return openAI{}.list(models) }

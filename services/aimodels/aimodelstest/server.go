@@ -50,7 +50,8 @@ type dialect interface {
 }
 
 // A dialect may also have keyHeader() string, the header in which keys come (else Authorization), begin() []byte, what
-// every stream starts with, and reasoning(text string) []byte, a piece of what the model thinks.
+// every stream starts with, reasoning(text string) []byte, a piece of what the model thinks, and fresh() dialect, which
+// writes one answer and may remember what it wrote.
 
 func newServer(script Script, models []string, d dialect, chat, list string) *Server {
 	if len(models) == 0 {
@@ -120,7 +121,10 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	s.seen = append(s.seen, Seen{Header: r.Header.Clone(), Body: body.Bytes(), Request: req})
 	s.mu.Unlock()
 
-	out := &writer{w: w, s: s, stream: stream}
+	out := &writer{w: w, d: s.dialect, stream: stream}
+	if d, ok := s.dialect.(interface{ fresh() dialect }); ok {
+		out.d = d.fresh()
+	}
 	// The context of a request ends when the client goes away; a Turn that waits for it must notice as in the process.
 	resp, err := s.script(n, req)(r.Context(), req, out.delta)
 	if r.Context().Err() != nil {
@@ -133,11 +137,11 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	resp = complete(req, resp)
 	if !stream {
 		out.start()
-		_, _ = w.Write(s.dialect.whole(req, resp))
+		_, _ = w.Write(out.d.whole(req, resp))
 		return
 	}
 	out.start()
-	out.write(s.dialect.end(req, resp))
+	out.write(out.d.end(req, resp))
 }
 
 // playFault makes an error happen on the wire.
@@ -148,11 +152,11 @@ func (s *Server) playFault(ctx context.Context, out *writer, err error) {
 		s.fail(out.w, statusOf(err), core.MessageOf(err))
 	case f.Garbage:
 		out.start()
-		out.write(s.dialect.garbage())
+		out.write(out.d.garbage())
 	case f.Endless:
 		out.start()
 		for ctx.Err() == nil && out.err == nil {
-			out.write(s.dialect.delta("and on and on "))
+			out.write(out.d.delta("and on and on "))
 		}
 	case f.Reset:
 		out.start()
@@ -184,7 +188,7 @@ func statusOf(err error) int {
 // writer streams a turn's deltas.
 type writer struct {
 	w       http.ResponseWriter
-	s       *Server
+	d       dialect
 	stream  bool
 	started bool
 	err     error
@@ -195,9 +199,9 @@ func (o *writer) start() {
 		return
 	}
 	o.started = true
-	o.w.Header().Set("Content-Type", o.s.dialect.contentType(o.stream))
+	o.w.Header().Set("Content-Type", o.d.contentType(o.stream))
 	o.w.WriteHeader(http.StatusOK)
-	if d, ok := o.s.dialect.(interface{ begin() []byte }); ok && o.stream {
+	if d, ok := o.d.(interface{ begin() []byte }); ok && o.stream {
 		o.write(d.begin())
 	}
 }
@@ -206,13 +210,13 @@ func (o *writer) delta(d core.Delta) {
 	if !o.stream {
 		return
 	}
-	if thinks, ok := o.s.dialect.(interface{ reasoning(text string) []byte }); ok && d.Reasoning != "" {
+	if thinks, ok := o.d.(interface{ reasoning(text string) []byte }); ok && d.Reasoning != "" {
 		o.start()
 		o.write(thinks.reasoning(d.Reasoning))
 	}
 	if d.Text != "" {
 		o.start()
-		o.write(o.s.dialect.delta(d.Text))
+		o.write(o.d.delta(d.Text))
 	}
 }
 

@@ -79,7 +79,11 @@ func knob(t *testing.T, name string, otherwise int) int {
 }
 
 // figures are those of one peer, mode and round.
-type figures struct{ cpu, p50, p99, rps float64 } // microseconds for each request; requests a second
+type figures struct {
+	cpu, p50, p99 float64 // microseconds; cpu for each request
+	rps           float64 // requests a second
+	failed        int64   // requests
+}
 
 func TestGateway(t *testing.T) {
 	upstream := startUpstream(t)
@@ -124,7 +128,7 @@ func measure(t *testing.T, p *peer, m mode) figures {
 	slices.Sort(took)
 	return figures{
 		cpu: micros(used) / float64(len(took)), rps: float64(len(took)) / elapsed.Seconds(),
-		p50: micros(took[len(took)/2]), p99: micros(took[len(took)*99/100]),
+		failed: l.failed.Load(), p50: micros(took[len(took)/2]), p99: micros(took[len(took)*99/100]),
 	}
 }
 
@@ -137,9 +141,13 @@ func report(t *testing.T, m mode, peers []*peer, measured map[string][]figures) 
 	for _, p := range peers {
 		f := measured[p.name]
 		cpu[p.name] = middle(f, func(f figures) float64 { return f.cpu })
-		fmt.Printf("RESULT gateway who=%s mode=%s cpu_us=%.0f p50_us=%.0f p99_us=%.0f rps=%.0f rss_mb=%.1f\n", p.name, m.name, cpu[p.name],
+		failed := ""
+		if n := sum(f); n > 0 {
+			failed = fmt.Sprintf(" failed=%d", n)
+		}
+		fmt.Printf("RESULT gateway who=%s mode=%s cpu_us=%.0f p50_us=%.0f p99_us=%.0f rps=%.0f rss_mb=%.1f%s\n", p.name, m.name, cpu[p.name],
 			middle(f, func(f figures) float64 { return f.p50 }), middle(f, func(f figures) float64 { return f.p99 }),
-			middle(f, func(f figures) float64 { return f.rps }), float64(p.resident(t))/1e6)
+			middle(f, func(f figures) float64 { return f.rps }), float64(p.resident(t))/1e6, failed)
 	}
 	line, met := "RESULT gateway-ratio mode="+m.name, "met"
 	var missed []string
@@ -165,4 +173,11 @@ func report(t *testing.T, m mode, peers []*peer, measured map[string][]figures) 
 func middle(f []figures, of func(figures) float64) float64 {
 	f = slices.SortedFunc(slices.Values(f), func(a, b figures) int { return cmp.Compare(of(a), of(b)) })
 	return of(f[len(f)/2])
+}
+
+func sum(f []figures) (failed int64) {
+	for _, f := range f {
+		failed += f.failed
+	}
+	return failed
 }

@@ -23,6 +23,7 @@ type load struct {
 	m       mode
 	request []byte
 	conns   []*client
+	failed  atomic.Int64
 }
 
 type client struct {
@@ -52,7 +53,8 @@ func (l *load) close() {
 	}
 }
 
-// run makes n requests and returns how long each took.
+// run makes n requests and returns how long each took. SutazAI must answer each right; of another peer, which is not what
+// is tested, one in fifty may fail and is counted.
 func (l *load) run(n int) ([]time.Duration, error) {
 	took := make([]time.Duration, n)
 	var next atomic.Int64
@@ -64,6 +66,10 @@ func (l *load) run(n int) ([]time.Duration, error) {
 		began := time.Now()
 		err := l.once(c)
 		took[i] = time.Since(began)
+		if err != nil && l.p.name != "sutazai" && l.failed.Add(1) <= int64(n/50) {
+			(*c).Close()
+			*c, err = nil, nil
+		}
 		return true, err
 	})
 }

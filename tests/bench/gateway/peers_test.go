@@ -89,7 +89,7 @@ func checkPeers(t *testing.T, peers []*peer) {
 func startSutazAI(t *testing.T, upstream string) *peer {
 	t.Helper()
 	o := testserver.Options{
-		Binary: filepath.Join(repository(t), "bin", "sutazai"), DataDir: testserver.Dir(t), Env: []string{"BENCH_UPSTREAM_KEY=upstream-key"},
+		Binary: filepath.Join(repository(t), "bin", "sutazai"), DataDir: testserver.Dir(t), Env: []string{"BENCH_KEY=upstream-key"},
 	}
 	if binary := os.Getenv("GATEWAY_BINARY"); binary != "" {
 		o.Binary = binary
@@ -217,7 +217,7 @@ func self(t *testing.T, role, upstream string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), exe)
-	cmd.Env = append(os.Environ(), roleEnv+"="+role, "UPSTREAM="+upstream)
+	cmd.Env, cmd.Stderr = append(os.Environ(), roleEnv+"="+role, "UPSTREAM="+upstream), os.Stderr
 	return cmd
 }
 

@@ -110,6 +110,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List budgets with what their current windows have used
+         * @description Needs the scope read.
+         */
+        get: operations["list-budgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/budgets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a budget
+         * @description Needs the scope read.
+         */
+        get: operations["get-budget"];
+        /**
+         * Make or change a budget
+         * @description id is the budget's name. A new budget, or one whose scope or window changes, begins with what usage knows of its current window. A lower limit holds for what servers have not reserved yet. Parts that a server keeps which has not been heard of for an hour are freed.
+         *
+         *     Needs the scope admin.
+         */
+        put: operations["set-budget"];
+        post?: never;
+        /**
+         * Remove a budget
+         * @description Needs the scope admin.
+         */
+        delete: operations["remove-budget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete answers and vectors from the cache
+         * @description Those of a project, of a route, of both or all. Other servers that share the database follow within seconds. An answer that was asked for before and arrives afterwards is kept again.
+         *
+         *     Needs the scope admin.
+         */
+        delete: operations["clear-cache"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the keys of model providers, without the keys
+         * @description Needs the scope admin.
+         */
+        get: operations["list-credentials"];
+        put?: never;
+        /**
+         * Add a key of a model provider
+         * @description The key is in use when the answer comes; on other servers that share the database, within seconds. A provider with several keys uses them in turn.
+         *
+         *     Needs the scope admin.
+         */
+        post: operations["add-credential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/rotate-master": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Encrypt every stored key anew
+         * @description Under a new master key, which replaces the file secret.key; where server.secret_key is set, under its first key.
+         *
+         *     Needs the scope admin.
+         */
+        post: operations["rotate-master-key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/credentials/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a key of a model provider for good
+         * @description Needs the scope admin.
+         */
+        delete: operations["remove-credential"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/keys": {
         parameters: {
             query?: never;
@@ -189,6 +329,70 @@ export interface paths {
         get: operations["list-models"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the models have done
+         * @description Every target that stands in a route or was called since this server started: circuit breaker, next probe, latency, failures, calls in flight, prices and the routes that may choose it. With several replicas, each tells of its own calls.
+         *
+         *     Needs the scope read.
+         */
+        get: operations["model-health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the routes and their targets
+         * @description Needs the scope read.
+         */
+        get: operations["model-routes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask a model once
+         * @description Makes one short call like any other: it counts, and budgets and limits apply.
+         *
+         *     Needs the scope run.
+         */
+        post: operations["test-model"];
         delete?: never;
         options?: never;
         head?: never;
@@ -429,8 +633,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What runs have consumed, by day or by agent
-         * @description Days newest first, agents by name; those without runs are left out. A run counts with all that it has used so far, that of its finished sub-agents included, on the day on which it was started. There are no further pages.
+         * What model calls have consumed, by day, model, key, agent or project
+         * @description Days newest first, all else in the order of keys; those without calls or runs are left out, as are calls without an agent or a key from the lists by agent and by key. A call counts on the day on which it ended. Calls of the last moment may be missing. There are no further pages.
          *
          *     Needs the scope read.
          */
@@ -457,9 +661,21 @@ export interface components {
             last_used_at: string | null;
             name: string;
             prefix: string;
+            project: string;
             /** Format: date-time */
             revoked_at: string | null;
             scopes: string[];
+        };
+        AddCredentialInput: {
+            /** @description To recognise it by. */
+            name?: string | null;
+            /** @description A provider of the settings (models.providers). Where the key is sent to stands there, and nowhere else. */
+            provider: string;
+            /**
+             * Format: password
+             * @description The provider's key. It is stored encrypted and never given out again.
+             */
+            secret: string;
         };
         Agent: {
             agents: string[];
@@ -536,6 +752,94 @@ export interface components {
             result: string;
             target: string;
         };
+        Budget: {
+            /**
+             * Format: int64
+             * @description Of both directions together.
+             */
+            limit_tokens?: number;
+            /**
+             * Format: double
+             * @description US dollars, to the millionth.
+             */
+            limit_usd?: number;
+            /**
+             * @description Whose calls count.
+             * @enum {string}
+             */
+            scope: "project" | "key" | "agent" | "all";
+            /** @description The project, the key's id or the agent; left out for all. */
+            scope_id?: string;
+            /**
+             * @description Of the UTC calendar; weeks begin on Monday, total never begins anew.
+             * @enum {string}
+             */
+            window: "day" | "week" | "month" | "total";
+        };
+        BudgetView: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /** Format: int64 */
+            left_tokens: number;
+            /**
+             * Format: double
+             * @description Neither spent nor reserved; 0 where cost is not limited.
+             */
+            left_usd: number;
+            /**
+             * Format: int64
+             * @description 0 = tokens are not limited.
+             */
+            limit_tokens: number;
+            /**
+             * Format: double
+             * @description 0 = cost is not limited.
+             */
+            limit_usd: number;
+            /** Format: int64 */
+            overspent_tokens: number;
+            /**
+             * Format: double
+             * @description Beyond the limit, by calls that cost more than was reserved for them.
+             */
+            overspent_usd: number;
+            /** Format: int64 */
+            reserved_tokens: number;
+            /**
+             * Format: double
+             * @description Handed out to servers for calls in flight and to come.
+             */
+            reserved_usd: number;
+            /** @enum {string} */
+            scope: "project" | "key" | "agent" | "all";
+            /** @description The project, the key's id or the agent; empty for all. */
+            scope_id: string;
+            /** Format: int64 */
+            spent_tokens: number;
+            /** Format: double */
+            spent_usd: number;
+            /** Format: date-time */
+            updated_at: string;
+            /** @enum {string} */
+            window: "day" | "week" | "month" | "total";
+            /**
+             * Format: date-time
+             * @description When the budget begins anew; left out for total.
+             */
+            window_end?: string;
+            /**
+             * Format: date-time
+             * @description Left out for total.
+             */
+            window_start?: string;
+        };
+        ClearedCache: {
+            /** @description Empty: all projects. */
+            project: string;
+            /** @description Empty: all routes and models. */
+            route: string;
+        };
         CreateKeyInput: {
             /**
              * Format: date-time
@@ -543,6 +847,8 @@ export interface components {
              */
             expires_at?: string | null;
             name: string;
+            /** @description Whose budgets and usage its calls count for; default when left out. */
+            project?: string | null;
             /** @description read and run when left out. */
             scopes?: ("read" | "run" | "approve" | "admin")[] | null;
         };
@@ -550,6 +856,20 @@ export interface components {
             key: components["schemas"]["APIKey"];
             /** @description The key itself. It is shown this once and stored nowhere. */
             secret: string;
+        };
+        Credential: {
+            /** Format: date-time */
+            created_at: string;
+            created_by: string;
+            /** Format: date-time */
+            disabled_at: string | null;
+            hint: string;
+            id: string;
+            last_error: string;
+            /** Format: date-time */
+            last_used_at: string | null;
+            name: string;
+            provider: string;
         };
         DecideInput: {
             arguments?: unknown | null;
@@ -632,6 +952,75 @@ export interface components {
             provider: string;
             state: string;
         };
+        ModelHealth: {
+            /** Format: int64 */
+            calls: number;
+            /** Format: double */
+            cost_usd: number;
+            /** Format: int64 */
+            failures: number;
+            /** Format: double */
+            first_word_ms: number;
+            /** Format: int64 */
+            in_flight: number;
+            /** Format: double */
+            input_usd_per_million: number;
+            kind: string;
+            last_error: string;
+            /** Format: date-time */
+            last_error_at: string | null;
+            /** Format: int64 */
+            limit: number;
+            /** Format: date-time */
+            next_probe: string | null;
+            /** Format: double */
+            output_usd_per_million: number;
+            provider: string;
+            routes: string[];
+            state: string;
+            target: string;
+            /** Format: int64 */
+            waiting: number;
+        };
+        ModelRoute: {
+            cache: string;
+            fallback: string[];
+            guardrails: string[];
+            /** Format: int64 */
+            hedge_ms: number;
+            name: string;
+            sticky: boolean;
+            strategy: string;
+            targets: components["schemas"]["ModelRouteTarget"][];
+        };
+        ModelRouteTarget: {
+            state: string;
+            target: string;
+            /** Format: int64 */
+            weight: number;
+        };
+        ModelTest: {
+            attempts: components["schemas"]["Attempt"][];
+            /** Format: double */
+            first_word_ms: number;
+            /** @description The model that answered. */
+            model: string;
+            text: string;
+            /** Format: double */
+            took_ms: number;
+            usage: components["schemas"]["Usage"];
+        };
+        ModelTestInput: {
+            /**
+             * Format: int64
+             * @description Longest answer. Default: 64.
+             */
+            max_tokens?: number | null;
+            /** @description provider/model, or the name of a route. */
+            model: string;
+            /** @description What to say to it. Default: a greeting. */
+            prompt?: string | null;
+        };
         Overview: {
             /**
              * Format: int64
@@ -667,6 +1056,16 @@ export interface components {
             /** @description Give it as before to get the following page; empty at the end. */
             next: string;
         };
+        PageBudgetView: {
+            items: components["schemas"]["BudgetView"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
+        PageCredential: {
+            items: components["schemas"]["Credential"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
         PageMessage: {
             items: components["schemas"]["Message"][];
             /** @description Give it as before to get the following page; empty at the end. */
@@ -674,6 +1073,16 @@ export interface components {
         };
         PageModel: {
             items: components["schemas"]["Model"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
+        PageModelHealth: {
+            items: components["schemas"]["ModelHealth"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
+        PageModelRoute: {
+            items: components["schemas"]["ModelRoute"][];
             /** @description Give it as before to get the following page; empty at the end. */
             next: string;
         };
@@ -716,6 +1125,13 @@ export interface components {
              * @example /api/docs#error-invalid
              */
             type: string;
+        };
+        Rotated: {
+            /**
+             * Format: int64
+             * @description How many were encrypted anew.
+             */
+            credentials: number;
         };
         Run: {
             agent: string;
@@ -843,21 +1259,53 @@ export interface components {
         };
         UsageRow: {
             /**
+             * Format: int64
+             * @description Model calls that a cache answered; they use no tokens and cost nothing.
+             */
+            cache_hits: number;
+            /**
+             * Format: int64
+             * @description Of the input, what providers read from their prompt caches.
+             */
+            cached_tokens: number;
+            /**
              * Format: double
              * @description By the prices in the settings; a model without a price costs nothing.
              */
             cost_usd: number;
+            /**
+             * Format: int64
+             * @description Model calls that failed.
+             */
+            errors: number;
             /** Format: int64 */
             input_tokens: number;
-            /** @description The day (2026-03-01) or the agent. */
+            /** @description The day (2026-03-01), the model, the id of the API key, the agent or the project. */
             key: string;
+            /**
+             * Format: double
+             * @description How long a model call took in the mean, in milliseconds.
+             */
+            mean_ms: number;
+            /** @description Of the API key. */
+            name?: string;
             /** Format: int64 */
             output_tokens: number;
             /**
              * Format: int64
-             * @description Runs that were started; not those that other runs started.
+             * @description Model calls, of agents and of clients.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Runs that were started, not those that other runs started; by day and by agent only.
              */
             runs: number;
+            /**
+             * Format: double
+             * @description What the answers from the cache would have cost.
+             */
+            saved_usd: number;
         };
     };
     responses: never;
@@ -1062,6 +1510,288 @@ export interface operations {
             };
         };
     };
+    "list-budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageBudgetView"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetView"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Budget"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetView"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-budget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetView"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "clear-cache": {
+        parameters: {
+            query?: {
+                /** @description Whose answers and vectors; left out for those of all projects. */
+                project?: string;
+                /** @description Of which route or provider/model; left out for all of them. */
+                route?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClearedCache"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageCredential"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "add-credential": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddCredentialInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "rotate-master-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotated"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remove-credential": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Credential"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-keys": {
         parameters: {
             query?: never;
@@ -1231,6 +1961,97 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageModel"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "model-health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModelHealth"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "model-routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageModelRoute"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "test-model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelTestInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelTest"];
                 };
             };
             /** @description A problem, as RFC 9457 writes it. */
@@ -1753,7 +2574,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description What one item is about. */
-                group?: "day" | "agent";
+                group?: "day" | "model" | "key" | "agent" | "project";
                 /** @description How many days (UTC) to look at, today included. */
                 days?: number;
             };
