@@ -1,5 +1,7 @@
 package guardrails
 
+import "unicode/utf8"
+
 // cards finds the numbers of payment cards: 12 to 19 digits of any script in one group, or in groups with the same
 // separator between them, that begin as one of the card schemes' numbers do, have its length, and pass the Luhn check
 // (ISO/IEC 7812-1).
@@ -12,6 +14,10 @@ const (
 
 func (cards) scan(text string, from int, final bool) (found []span, held int) {
 	for i := from; i < len(text); {
+		if c := text[i]; c < '0' || c > '9' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
 		v, width := digitAt(text, i)
 		if v < 0 {
 			i += width

@@ -5,16 +5,25 @@ package guardrails
 type ibans struct{}
 
 func (ibans) scan(text string, from int, final bool) (found []span, held int) {
-	for i := from; i < len(text); i++ {
-		if !isLetter(text[i]) || inWord(text, i) {
+	floor := from
+	for i := from + 2; i < len(text); i++ { // the first check digit, behind two letters: texts have few digits
+		at := i - 2
+		if !isDigit(text[i]) || !isLetter(text[at]) || !isLetter(text[at+1]) || inWord(text, at) {
 			continue
 		}
-		switch end, a := ibanAt(text, i, final); a {
+		switch end, a := ibanAt(text, at, final); a {
 		case yes:
-			found = append(found, span{start: i, end: end, kind: "iban"})
-			i = end - 1
+			found = append(found, span{start: at, end: end, kind: "iban"})
+			floor, i = end, end+1
 		case more:
-			return found, i
+			return found, at
+		}
+	}
+	for at := max(floor, len(text)-2); at < len(text) && !final; at++ { // a country's code may be at the end
+		if isLetter(text[at]) && !inWord(text, at) {
+			if _, a := ibanAt(text, at, false); a == more {
+				return found, at
+			}
 		}
 	}
 	return found, len(text)

@@ -51,25 +51,42 @@ func newPattern(kind, expr string, maxLength int) (*pattern, error) {
 	return p, nil
 }
 
-func (p *pattern) scan(text string, from int, final bool) (found []span, held int) {
-	held = len(text)
+func (p *pattern) scan(whole string, from int, final bool) (found []span, held int) {
+	held = len(whole)
 	if !final {
-		held = p.hold(text, from)
+		held = p.hold(whole, from)
 	}
-	if p.words != nil && !p.words.any(text[from:]) {
-		return nil, held
-	}
-	for from < held {
-		start, end, ok := p.find(text, from)
-		if !ok || start >= held {
-			break
+	// take adds the matches of text that begin at from or later and up to last, and says whether to go on behind them.
+	take := func(text string, last int) bool {
+		for from <= last {
+			start, end, ok := p.find(text, from)
+			if !ok || start > last {
+				return true
+			}
+			if start >= held {
+				return false
+			}
+			found = append(found, span{start: start, end: end, kind: p.kind})
+			from = end
+			if end > held {
+				held = p.hold(whole, end)
+			}
 		}
-		found = append(found, span{start: start, end: end, kind: p.kind})
-		from = end
-		if end > held {
-			held = p.hold(text, end)
-		}
+		return true
 	}
+	if p.words == nil {
+		take(whole, len(whole))
+		return found, held
+	}
+	base := from
+	p.words.each(whole[from:], func(at int, _ int32) bool {
+		at += base // a match that holds this word begins within window before it, and ends within window behind that
+		if at < from {
+			return true
+		}
+		from = max(from, runeStart(whole, at-p.window))
+		return take(whole[:runeStart(whole, at+2*p.window)], at)
+	})
 	return found, held
 }
 

@@ -443,8 +443,12 @@ func TestWatchTakesOverChangesAndRecordsUsesSparingly(t *testing.T) {
 		}
 		watching := other.open(t)
 		ctx, stop := context.WithCancel(t.Context())
-		go watching.Watch(ctx, 2*time.Second)
-		use.ID = add(t, one, "cloud", canary).ID
+		var watcher sync.WaitGroup
+		watcher.Go(func() { watching.Watch(ctx, 2*time.Second) })
+		added := add(t, one, "cloud", canary).ID
+		mu.Lock()
+		use.ID = added
+		mu.Unlock()
 		time.Sleep(3 * time.Second)
 		if got := other.keys("cloud"); got != canary {
 			t.Errorf("after three seconds: %q", got)
@@ -461,10 +465,10 @@ func TestWatchTakesOverChangesAndRecordsUsesSparingly(t *testing.T) {
 		store.err = core.Errorf(core.CodeUnavailable, "the database is gone")
 		store.mu.Unlock()
 		time.Sleep(time.Minute)
+		stop()
+		watcher.Wait()
 		if got := other.keys("cloud"); got != canary || strings.Count(other.log.String(), "cannot be read") != 1 {
 			t.Errorf("without a database: %q, log %s", got, other.log)
 		}
-		stop()
-		synctest.Wait()
 	})
 }

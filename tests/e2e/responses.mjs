@@ -70,7 +70,9 @@ for (const model of process.env.E2E_MODELS.split(",")) {
     const second = await client.responses.create({ model, input: "What is my name?", previous_response_id: first.id });
     wellFormed(second);
     assert.equal(second.previous_response_id, first.id);
-    assert.ok(second.usage.input_tokens > first.usage.input_tokens, `${second.usage.input_tokens} tokens hold no earlier turn`);
+    const third = await client.responses.create({ model, input: "And now?", previous_response_id: second.id });
+    const [before, after] = [second, third].map((r) => r.usage.input_tokens); // a first turn may carry examples for small models
+    assert.ok(after > before, `${after} tokens hold no earlier turn of ${before}`);
   });
 
   await check(`leaving a stream: ${model}`, async () => {

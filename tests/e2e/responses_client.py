@@ -89,7 +89,9 @@ def previous(model):
     first = ask(model=model, input="My name is Ada.")
     second = ask(model=model, input="What is my name?", previous_response_id=first.id)
     assert second.previous_response_id == first.id
-    assert second.usage.input_tokens > first.usage.input_tokens, (first.usage, second.usage)
+    third = ask(model=model, input="And now?", previous_response_id=second.id)
+    # A first turn may carry examples for small models.
+    assert third.usage.input_tokens > second.usage.input_tokens, (second.usage, third.usage)
 
 
 def says(model, want, **request):

@@ -128,7 +128,17 @@ models:
 	}
 	time.Sleep(4 * time.Second) // the other replica sees a new budget within about two
 
-	answered, refused, other := storm(t, servers, key)
+	answered, refused, other := storm(t, servers, key, budgetCalls, budgetCalls)
+	// A storm reserves for the worst case and is refused early; what was given back is there for those that come after.
+	for began, dry := time.Now(), 0; dry < 20 && time.Since(began) < settleWithin; {
+		a, r, o := storm(t, servers, key, len(servers), 1)
+		answered, refused, other = answered+a, refused+r, other+o
+		if dry++; a > 0 {
+			dry = 0
+		} else {
+			time.Sleep(100 * time.Millisecond) // what the other replica does not need comes back in a moment
+		}
+	}
 	var state struct {
 		Spent float64 `json:"spent_usd"`
 		Over  float64 `json:"overspent_usd"`
@@ -144,7 +154,7 @@ models:
 	}
 	over := max(0, charged-budgetUSD)
 	fmt.Printf("RESULT budget requests=%d charged=%.6f settled=%.6f overspent=%.6g answered=%d refused=%d other=%d limit=%g used=%.3f\n",
-		budgetCalls, charged, state.Spent, over, answered, refused, other, budgetUSD, charged/budgetUSD)
+		answered+refused+other, charged, state.Spent, over, answered, refused, other, budgetUSD, charged/budgetUSD)
 	switch {
 	case over > 0 || state.Over > 0:
 		t.Errorf("overspent by $%f, by the server's own account $%f", over, state.Over)
@@ -159,14 +169,17 @@ models:
 
 func same(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 }
 
-// storm makes all calls at once, half of them at each replica.
-func storm(t *testing.T, servers []*testserver.Process, key string) (answered, refused, other int64) {
+// storm makes calls, so many at once, in turn at each replica.
+func storm(t *testing.T, servers []*testserver.Process, key string, calls, atOnce int) (answered, refused, other int64) {
 	t.Helper()
 	var a, r, o atomic.Int64
 	var wg sync.WaitGroup
 	body := fmt.Sprintf(`{"model":"up/m","max_tokens":%d,"messages":[{"role":"user","content":"hi"}]}`, mostTokens)
-	for i := range budgetCalls {
+	slots := make(chan struct{}, atOnce)
+	for i := range calls {
+		slots <- struct{}{}
 		wg.Go(func() {
+			defer func() { <-slots }()
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, servers[i%len(servers)].URL+"/v1/chat/completions", strings.NewReader(body))
 			if err != nil {
 				o.Add(1)

@@ -2,10 +2,7 @@ module github.com/sutazai/sutazai/tests/bench/gateway/peers/bifrost
 
 go 1.26.4
 
-require (
-	github.com/maximhq/bifrost/core v1.7.3
-	github.com/valyala/fasthttp v1.71.0
-)
+require github.com/maximhq/bifrost/core v1.7.3
 
 require (
 	cloud.google.com/go v0.123.0 // indirect
@@ -60,6 +57,7 @@ require (
 	github.com/tidwall/sjson v1.2.5 // indirect
 	github.com/twitchyliquid64/golang-asm v0.15.1 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
+	github.com/valyala/fasthttp v1.71.0 // indirect
 	github.com/wk8/go-ordered-map/v2 v2.1.8 // indirect
 	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
 	go.starlark.net v0.0.0-20260102030733-3fee463870c9 // indirect

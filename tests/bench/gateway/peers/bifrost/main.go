@@ -4,16 +4,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
+	"time"
 
 	bifrost "github.com/maximhq/bifrost/core"
 	"github.com/maximhq/bifrost/core/providers/openai"
 	"github.com/maximhq/bifrost/core/schemas"
-	"github.com/valyala/fasthttp"
 )
 
 type account struct{ upstream string }
@@ -51,66 +52,68 @@ func serve(upstream string) error {
 		return err
 	}
 	fmt.Println("serves http://" + l.Addr().String())
-	server := &fasthttp.Server{MaxRequestBodySize: 32 << 20, Handler: func(rc *fasthttp.RequestCtx) { chat(client, rc) }}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { chat(client, w, r) })}
 	return server.Serve(l)
 }
 
-func chat(client *bifrost.Bifrost, rc *fasthttp.RequestCtx) {
-	ctx, cancel := schemas.NewBifrostContextWithCancel(context.Background())
+func chat(client *bifrost.Bifrost, w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := schemas.NewBifrostContextWithCancel(r.Context())
+	defer cancel()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	var in openai.OpenAIChatRequest
-	if err := schemas.Unmarshal(rc.PostBody(), &in); err != nil {
-		cancel()
-		rc.Error(err.Error(), fasthttp.StatusBadRequest)
+	if err := schemas.Unmarshal(body, &in); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	req := in.ToBifrostChatRequest(ctx)
 	req.Provider = schemas.OpenAI
-	if in.Stream == nil || !*in.Stream {
-		defer cancel()
-		answer, failure := client.ChatCompletionRequest(ctx, req)
-		if failure != nil {
-			fail(rc, failure)
-			return
-		}
-		b, err := schemas.Marshal(answer)
-		if err != nil {
-			rc.Error(err.Error(), fasthttp.StatusInternalServerError)
-			return
-		}
-		rc.SetContentType("application/json")
-		rc.SetBody(b)
+	if in.Stream != nil && *in.Stream {
+		stream(client, ctx, w, req)
 		return
 	}
-	chunks, failure := client.ChatCompletionStreamRequest(ctx, req)
+	answer, failure := client.ChatCompletionRequest(ctx, req)
 	if failure != nil {
-		cancel()
-		fail(rc, failure)
+		fail(w, failure)
 		return
 	}
-	rc.SetContentType("text/event-stream")
-	rc.SetBodyStreamWriter(func(w *bufio.Writer) {
-		defer cancel()
-		for chunk := range chunks {
-			b, err := schemas.Marshal(chunk)
-			if err != nil {
-				return
-			}
-			w.WriteString("data: ")
-			w.Write(b)
-			w.WriteString("\n\n")
-			if w.Flush() != nil {
-				return
-			}
-		}
-		w.WriteString("data: [DONE]\n\n")
-		w.Flush()
-	})
+	b, err := schemas.Marshal(answer)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(b)
 }
 
-func fail(rc *fasthttp.RequestCtx, failure *schemas.BifrostError) {
+func stream(client *bifrost.Bifrost, ctx *schemas.BifrostContext, w http.ResponseWriter, req *schemas.BifrostChatRequest) {
+	chunks, failure := client.ChatCompletionStreamRequest(ctx, req)
+	if failure != nil {
+		fail(w, failure)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	flush := http.NewResponseController(w)
+	for chunk := range chunks {
+		b, err := schemas.Marshal(chunk)
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(w, "data: %s\n\n", b)
+		if flush.Flush() != nil {
+			return
+		}
+	}
+	io.WriteString(w, "data: [DONE]\n\n")
+}
+
+func fail(w http.ResponseWriter, failure *schemas.BifrostError) {
 	b, err := schemas.Marshal(failure)
 	if err != nil {
 		b = []byte(err.Error())
 	}
-	rc.Error(string(b), fasthttp.StatusBadGateway)
+	http.Error(w, string(b), http.StatusBadGateway)
 }
