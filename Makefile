@@ -118,8 +118,8 @@ chaos: build ## kill the server at random moments under load, on both databases
 	@$(TEST_POSTGRES) scripts/maintenance/gate.sh chaos
 
 .PHONY: interop
-interop: build ## unmodified OpenAI clients (npm and Python) against the server
-	@scripts/maintenance/gate.sh e2e -run 'OpenAI'
+interop: build ## unmodified OpenAI, Anthropic and Ollama clients (npm and Python) against the server
+	@scripts/maintenance/gate.sh e2e -run 'OpenAI|Responses|Anthropic|Ollama'
 
 .PHONY: hostile
 hostile: ## attacks that must fail, counted by class

@@ -228,6 +228,22 @@ func (a *App) keepStatistics(ctx context.Context) {
 			if err := a.db.Optimize(ctx); err != nil && ctx.Err() == nil {
 				a.opts.Logger.Warn("the database's statistics could not be refreshed", "error", err)
 			}
+			a.forgetResponses(ctx)
+		}
+	}
+}
+
+// forgetResponses deletes stored answers of the Responses dialect whose time is over, in small steps.
+func (a *App) forgetResponses(ctx context.Context) {
+	const atOnce = 500
+	store := database.NewResponses(a.db)
+	for {
+		n, err := store.DeleteExpired(ctx, time.Now(), atOnce)
+		if err != nil && ctx.Err() == nil {
+			a.opts.Logger.Warn("old responses could not be deleted", "error", err)
+		}
+		if err != nil || n == 0 {
+			return
 		}
 	}
 }

@@ -199,6 +199,48 @@ func TestWhatCostsMoreThanReservedIsChargedInFullAndCounted(t *testing.T) {
 	})
 }
 
+func TestWhatCostsMoreThanReservedComesFromWhatElseIsLeased(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		c := noon()
+		l := closing(t, c.open(t, database.NewBudgets(db), t.TempDir(), "a"))
+		set(t, l, dayBudget(usd(10_000)))
+		r := reserve(t, l, team, usd(100))
+		leased := state(t, l, "team-day").Leased.CostMicroUSD
+		l.Settle(entry(team, c.now(), 150), r)
+		if err := l.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := state(t, l, "team-day"); s.Spent.CostMicroUSD != 150 || s.Leased.CostMicroUSD != leased-150 || s.Overspent != (core.Amount{}) {
+			t.Errorf("of %d leased: %+v", leased, s)
+		}
+	})
+}
+
+func TestALeaseWhoseGrantIsLostIsSetRight(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, db *database.DB) {
+		c := noon()
+		store := &faulty{Store: database.NewBudgets(db)}
+		l := closing(t, c.open(t, store, t.TempDir(), "a"))
+		set(t, l, dayBudget(usd(1000)))
+		store.fail(func(commit func() error) error { return errors.Join(commit(), errors.New("the answer was lost")) })
+		if _, err := l.Reserve(t.Context(), team, usd(100)); err == nil {
+			t.Fatal("the failure was not told")
+		}
+		store.fail(nil)
+		if s := state(t, l, "team-day"); s.Leased.CostMicroUSD < 100 {
+			t.Fatalf("nothing was leased: %+v", s)
+		}
+		if err := l.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := state(t, l, "team-day"); s.Leased != (core.Amount{}) {
+			t.Errorf("a lease that nobody knows of stays: %+v", s)
+		}
+	})
+}
+
 func TestAHitOfTheCacheIsCountedAndChargesNothing(t *testing.T) {
 	t.Parallel()
 	databasetest.Each(t, func(t *testing.T, db *database.DB) {

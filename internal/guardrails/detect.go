@@ -12,6 +12,7 @@ type span struct {
 	kind       string
 	weak       bool // where spans overlap, the kind of another one counts
 	lead       int  // bytes before start without which it would not be found, such as the name of a password
+	void       bool // it is allowed; it is told because nothing else was looked for inside it
 }
 
 // detector finds spans in a text that may still grow.
@@ -29,8 +30,10 @@ type detector interface {
 // lookBehind is how many judged bytes are kept as context.
 const lookBehind = 256
 
-// merge joins spans that overlap and sorts them. The kind of a joined span is the first one's that is not weak.
+// merge joins spans that overlap and sorts them, without the void ones. The kind of a joined span is the first one's that
+// is not weak.
 func merge(spans []span) []span {
+	spans = slices.DeleteFunc(spans, func(s span) bool { return s.void })
 	if len(spans) < 2 {
 		return spans
 	}

@@ -135,10 +135,11 @@ func gather(texts []string, segments []segment, answers []verdict) []verdict {
 // findings with the new ones.
 func (p *Pass) applyVerdicts(c *check, texts []string, verdicts []verdict, found []Finding) ([]string, []Finding, error) {
 	var changed []string
-	for i, v := range verdicts {
+	for i, text := range texts {
+		v := verdicts[i]
 		spans := v.spans
 		if len(spans) == 0 && (v.block || v.replace != nil) { // it does not say what it found
-			spans = []span{{end: len(texts[i]), kind: c.name}}
+			spans = []span{{end: len(text), kind: c.name}}
 		}
 		if len(spans) == 0 {
 			continue
@@ -161,7 +162,7 @@ func (p *Pass) applyVerdicts(c *check, texts []string, verdicts []verdict, found
 		if v.replace != nil {
 			changed[i] = *v.replace
 		} else {
-			changed[i] = replace(texts[i], 0, spans)
+			changed[i] = replace(text, 0, spans)
 		}
 	}
 	return changed, found, nil

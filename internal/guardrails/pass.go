@@ -3,6 +3,7 @@ package guardrails
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"unicode/utf8"
 
@@ -122,16 +123,47 @@ func (p *Pass) local(ctx context.Context, i int, text string, number int) (strin
 		}
 		return text, f, err
 	}
+	if len(text) > chunk {
+		return p.inChunks(ctx, c, text, number)
+	}
 	spans, _ := c.detector.scan(text, 0, true)
-	if len(spans) == 0 {
+	if spans = merge(spans); len(spans) == 0 {
 		return text, nil, nil
 	}
-	spans = merge(spans)
 	found, err := p.report(c, spans, number)
 	if err != nil || c.action != Redact {
 		return text, found, err
 	}
 	return replace(text, 0, spans), found, nil
+}
+
+// chunk is the number of bytes that are checked between two looks at the context. A text that was made to be slow to check
+// takes up to a second for so many.
+const chunk = 128 << 10
+
+func (p *Pass) inChunks(ctx context.Context, c *check, text string, number int) (string, []Finding, error) {
+	stage := textStage{pass: p, check: c}
+	var out strings.Builder
+	var found []Finding
+	for at := 0; at < len(text); {
+		if err := ctx.Err(); err != nil {
+			return "", nil, cancelled(err)
+		}
+		end := runeStart(text, at+chunk)
+		safe, f, err := stage.add(ctx, text[at:end], end == len(text))
+		if err != nil {
+			return "", nil, err
+		}
+		out.WriteString(safe)
+		for i := range f {
+			f[i].Text = number
+		}
+		found, at = append(found, f...), end
+	}
+	if len(found) == 0 || c.action != Redact {
+		return text, found, nil
+	}
+	return out.String(), found, nil
 }
 
 // count adds a text to the size of the pass.

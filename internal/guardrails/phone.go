@@ -32,7 +32,7 @@ type reader struct {
 }
 
 func (r *reader) phone() answer {
-	ok := false
+	var ok bool
 	if r.text[r.at] == '+' {
 		ok = r.international()
 	} else {

@@ -28,18 +28,18 @@ func (d *secrets) scan(text string, from int, final bool) (found []span, held in
 	if d.words == nil { // every rule is left out
 		return nil, held
 	}
-	var ends map[int]int // rule → where its last secret ends
+	var ends map[int]int // rule → where its last match ends; rules look for the next one behind it
 	d.words.each(text[from:], func(at int, word int32) bool {
 		for _, i := range d.byWord[word] {
 			r := d.rules[i]
 			start := from + at - r.Back
-			if start < from || start < ends[i] || !r.begins(text, start) {
+			if start < from || start >= held || start < ends[i] || !r.begins(text, start) {
 				continue
 			}
 			s, a := d.try(r, text, start, final)
 			switch a {
 			case more:
-				held = min(held, start)
+				held = start
 			case yes:
 				found = append(found, s)
 				if ends == nil {
@@ -53,7 +53,7 @@ func (d *secrets) scan(text string, from int, final bool) (found []span, held in
 	return found, held
 }
 
-// try matches a rule at an offset.
+// try matches a rule at an offset. What an allow list covers, or has too little entropy, is void.
 func (d *secrets) try(r *rule, text string, start int, final bool) (span, answer) {
 	end := min(len(text), start+r.window)
 	if !final && start+r.window > len(text) {
@@ -67,8 +67,10 @@ func (d *secrets) try(r *rule, text string, start int, final bool) (span, answer
 	}
 	from, to := r.secretIn(loc)
 	secret := text[start+from : start+to]
+	s := span{start: start + from, end: start + to, lead: from, kind: "secret:" + r.ID, weak: r.ID == genericRule}
 	if r.Entropy > 0 && entropy(secret) <= r.Entropy {
-		return span{}, no
+		s.void = true
+		return s, yes
 	}
 	name := start // the rest of the name that the keyword is part of
 	for name > 0 && start-name < 50 && (alnum(text[name-1]) || text[name-1] == '.' || text[name-1] == '-') {
@@ -80,9 +82,10 @@ func (d *secrets) try(r *rule, text string, start int, final bool) (span, answer
 	for _, lists := range [...][]allowList{d.allow(), r.allow()} {
 		for i := range lists {
 			if lists[i].covers(secret, match, line) {
-				return span{}, no
+				s.void = true
+				return s, yes
 			}
 		}
 	}
-	return span{start: start + from, end: start + to, lead: from, kind: "secret:" + r.ID, weak: r.ID == genericRule}, yes
+	return s, yes
 }

@@ -2,6 +2,7 @@ package guardrails
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -127,8 +128,9 @@ func (s *textStage) add(_ context.Context, piece string, final bool) (string, []
 		return given, nil, nil
 	}
 	spans, held := s.check.detector.scan(s.buf, s.done, final)
+	voids := slices.DeleteFunc(slices.Clone(spans), func(one span) bool { return !one.void })
 	spans = merge(spans)
-	held, n := s.settle(spans, held)
+	held, n := s.settle(spans, voids, held)
 	spans = spans[:n]
 	text := s.buf[s.done:held]
 	var found []Finding
@@ -153,14 +155,23 @@ func (s *textStage) add(_ context.Context, piece string, final bool) (string, []
 }
 
 // settle returns how far the text is judged, where nothing is known of what begins at or behind held, and how many of the
-// spans are before that. One that is not must be found again.
-func (s *textStage) settle(spans []span, held int) (done, n int) {
-	for n = len(spans); ; n-- {
+// spans are before that. One that is not must be found again, and a void one not be cut.
+func (s *textStage) settle(spans, voids []span, held int) (done, n int) {
+	n = len(spans)
+	for {
 		held = max(s.done, runeStart(s.buf, held))
-		if n == 0 || spans[n-1].end <= held {
-			return held, n
+		before := held
+		for ; n > 0 && spans[n-1].end > held; n-- {
+			held = min(held, spans[n-1].start-spans[n-1].lead)
 		}
-		held = min(held, spans[n-1].start-spans[n-1].lead)
+		for _, v := range voids {
+			if begin := v.start - v.lead; begin < held && v.end > held {
+				held = begin
+			}
+		}
+		if held >= before {
+			return before, n
+		}
 	}
 }
 

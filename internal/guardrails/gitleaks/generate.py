@@ -32,7 +32,7 @@ CHANGED = {
     "cloudflare-origin-ca-key": {"keywords": ["v1.0-"]},
     "curl-auth-user": {
         # The command may go on over lines, but not forever.
-        "replace": (r"(?:.*|.*(?:[\r\n]{1,2}.*){1,5})", r"(?:[^\r\n]{0,200}?|[^\r\n]{0,200}?(?:[\r\n]{1,2}[^\r\n]{0,100}?){1,5})"),
+        "replace": (r"(?:.*|.*(?:[\r\n]{1,2}.*){1,5})", r"[^\r\n]{0,120}?(?:[\r\n]{1,2}[^\r\n]{0,80}?){0,3}"),
     },
     "gocardless-api-token": {"keywords": ["gocardless"]},
     "hashicorp-tf-api-token": {"back": 15},
