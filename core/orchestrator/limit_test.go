@@ -222,3 +222,24 @@ func TestBytesStoredGrowLinearly(t *testing.T) {
 		t.Logf("%.2f bytes stored for a byte of message", perByte)
 	}
 }
+
+func TestModelsKnowForWhomARunCallsThem(t *testing.T) {
+	t.Parallel()
+	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
+		callers := make(chan core.Caller, 1)
+		b := newBench(t, db, &models{chat: func(_ context.Context, req core.ModelRequest, _ func(core.Delta)) (core.ModelResponse, error) {
+			callers <- req.Caller
+			return answer("done"), nil
+		}})
+		b.agents["a"] = core.Agent{}
+		o, _ := b.open()
+		r, _, err := o.Start(t.Context(), core.StartRun{Agent: "a", Input: "go", Actor: "key:k1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.ended(o, r.ID)
+		if got, want := <-callers, (core.Caller{Key: "k1", Actor: "key:k1", Agent: "a", Run: r.ID}); got != want {
+			t.Errorf("called for %+v, want %+v", got, want)
+		}
+	})
+}

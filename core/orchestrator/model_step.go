@@ -32,6 +32,7 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 	started := s.announce(st)
 	stopMark := s.markStarted(st)
 	deltas := &deltaWriter{s: s, message: r.Messages, earlier: earlier}
+	a.Request.Caller = callerOf(r.Run)
 	resp, err := s.o.Models.Chat(s.ask, a.Request, deltas.add)
 	deltas.flush()
 	stopMark()
@@ -87,6 +88,15 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		s.o.nudge() // a parent may have been queued
 	}
 	return ended, err
+}
+
+// callerOf says for whom a run calls models; whoever serves them knows the project of the key.
+func callerOf(r core.Run) core.Caller {
+	c := core.Caller{Actor: r.CreatedBy, Agent: r.Agent, Run: r.ID}
+	if id, ok := strings.CutPrefix(r.CreatedBy, "key:"); ok {
+		c.Key = id
+	}
+	return c
 }
 
 // remark is what a person should know of an answer that came, but not as it should.

@@ -123,6 +123,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onDrained(a.ledger.Close)
+	if err := countLedger(registry, a.ledger.Stats); err != nil {
+		return nil, err
+	}
 	a.answers = cache.New(cache.Options{Memory: cfg.Models.Cache.Memory, TTL: cfg.Models.Cache.TTL, Store: database.NewCache(a.db), Logger: o.Logger})
 	a.onDrained(func() error { a.answers.Close(); return nil })
 	a.limits = ratelimit.NewLimits(rates(cfg), time.Now)
@@ -146,7 +149,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	auditLog := audit.New(database.NewAudit(a.db), o.Logger, time.Now)
 	a.runs, err = orchestrator.New(ctx, orchestrator.Deps{
 		Database: a.db, Journal: a.db.Runs(), Handles: orchestrator.Handles{SQLite: a.db.SQLite(), Postgres: a.db.Postgres()},
-		Models: a.models, Tools: a.tools, Agents: a.agents, Audit: auditLog, Observer: observer,
+		Models: &runModels{Models: a.models, keys: database.NewKeys(a.db)}, Tools: a.tools, Agents: a.agents, Audit: auditLog, Observer: observer,
 		Limits: func() core.Limits { return a.settings.Load().Agents.Limits.Core() }, Log: o.Logger, Now: time.Now,
 	}, orchestrator.Config{
 		Executor: executor, MaxActive: cfg.Runs.MaxActive, MaxParallelTools: cfg.Runs.MaxParallelTools, MaxRepeats: cfg.Runs.RepeatedCalls,

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core"
@@ -181,6 +182,7 @@ func gatewayConfig(cfg *config.Config) aimodels.Config {
 	m := cfg.Models
 	out := aimodels.Config{
 		Routes: map[string]aimodels.Route{}, Prices: map[string]aimodels.Price{}, Limits: map[string]aimodels.Limit{},
+		Probes:   map[string]time.Duration{},
 		Attempts: m.Retry.Attempts, BaseDelay: m.Retry.Base, MaxDelay: m.Retry.Max,
 		BreakerAfter: uint(m.Breaker.Failures), BreakerDelay: m.Breaker.Open,
 		MaxOutput: m.MaxOutputTokens, DefaultGuardrails: m.DefaultGuardrails,
@@ -205,6 +207,7 @@ func gatewayConfig(cfg *config.Config) aimodels.Config {
 		for model, price := range p.Prices {
 			out.Prices[name+"/"+model] = aimodels.Price{Input: price.InputUSDPerMillion, CachedInput: price.CachedInputUSDPerMillion, Output: price.OutputUSDPerMillion}
 		}
+		out.Probes[name] = p.Probe
 		limit := aimodels.Limit{Max: p.Concurrency.Max, Queue: p.Concurrency.Queue, Wait: p.Concurrency.Wait}
 		if p.Kind == "local" && limit.Max == 0 {
 			limit.Max = m.Local.Parallel // what the server works on at once: more would only wait in it

@@ -110,7 +110,11 @@ func (o Object) True(key string) bool { return string(o.Get(key)) == "true" }
 
 // Int returns a field that is a whole number, 0 for anything else.
 func (o Object) Int(key string) int64 {
-	n, err := strconv.ParseInt(string(o.Get(key)), 10, 64)
+	v := o.Get(key)
+	if v == nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(v), 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -302,7 +306,7 @@ func (s *scanner) nested() bool {
 			closers[depth] = c + 2 // '{'+2 is '}', '['+2 is ']'
 			depth++
 		case '}', ']':
-			if closers[depth-1] != c {
+			if depth == 0 || closers[depth-1] != c {
 				return false
 			}
 			depth--

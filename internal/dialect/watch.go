@@ -148,7 +148,11 @@ func ReadUsage(n Name, answer Object) core.Usage {
 	if n.lines() {
 		return core.Usage{InputTokens: answer.Int("prompt_eval_count"), OutputTokens: answer.Int("eval_count")}
 	}
-	o, err := Scan(answer.Get("usage"))
+	v := answer.Get("usage")
+	if v == nil {
+		return core.Usage{}
+	}
+	o, err := Scan(v)
 	if err != nil {
 		return core.Usage{}
 	}

@@ -72,7 +72,8 @@ func (b *builder) word(field, value string, words ...string) {
 	}
 }
 
-// unused refuses fields that have no meaning for the check's kind.
+// unused refuses fields that have no meaning for the check's kind. Settings give format, timeout and fail a value in any
+// case, so those say nothing.
 func (b *builder) unused(c Check) {
 	for _, f := range []struct {
 		name  string
@@ -86,10 +87,7 @@ func (b *builder) unused(c Check) {
 		{"max", c.Max != 0, []Kind{KindSize, KindHTTP}},
 		{"models", len(c.Models) > 0, []Kind{KindModels}},
 		{"url", c.URL != "", []Kind{KindHTTP}},
-		{"format", c.Format != "", []Kind{KindHTTP}},
 		{"headers", len(c.Headers) > 0, []Kind{KindHTTP}},
-		{"timeout", c.Timeout != 0, []Kind{KindHTTP}},
-		{"fail", c.Fail != "", []Kind{KindHTTP}},
 		{"language", c.Language != "", []Kind{KindHTTP}},
 		{"threshold", c.Threshold != 0, []Kind{KindHTTP}},
 	} {

@@ -64,7 +64,8 @@ type Config struct {
 	Policies map[string][]Check
 }
 
-// Check is one check of a policy. Which fields have a meaning depends on Kind; one that has none is an error.
+// Check is one check of a policy. Which fields have a meaning depends on Kind; one that has none is an error, but for
+// Format, Timeout and Fail.
 type Check struct {
 	Kind   Kind
 	Name   string    // stands in errors and metrics; "" = the kind (kind-2 for the second of its kind in the policy)

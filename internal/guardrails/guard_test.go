@@ -76,6 +76,14 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 	}
 }
 
+func TestWhatSettingsSayOfEveryCheckIsTaken(t *testing.T) {
+	t.Parallel()
+	one(t,
+		Check{Kind: KindSecrets, On: Both, Action: Block, Format: Generic, Timeout: 2 * time.Second, Fail: Closed, Types: []string{}, Models: []string{}},
+		Check{Kind: KindModels, On: Both, Action: Block, Format: Generic, Timeout: 2 * time.Second, Fail: Closed, Models: []string{"a"}},
+	)
+}
+
 func TestAPolicyIsFoundByItsName(t *testing.T) {
 	t.Parallel()
 	g, err := New(Config{Policies: map[string][]Check{"strict": {{Kind: KindSecrets, On: Output}, {Kind: KindModels, Models: []string{"*"}}}, "none": nil}}, Deps{})

@@ -10,7 +10,7 @@ import (
 // The limits of MaxLength in bytes: the default, and the most that may be configured.
 const (
 	defaultMaxLength = 256
-	largestMaxLength = 8192
+	largestMaxLength = 65536
 )
 
 // pattern finds the matches of a regular expression, from left to right and without overlap, as regexp.FindAll does. A

@@ -11,8 +11,8 @@ import (
 // whatever the pieces; for outside checkers see hookStage. It holds back
 //
 //   - the last word, where a credential or an address may still grow: at most 128 bytes;
-//   - what may still become a match, such as the digits of a card number (at most 132 bytes), a configured pattern
-//     (MaxLength), a credential behind its keyword (what its rule allows, at most 8 KiB; a private key is such a one);
+//   - what may still become a match, such as the digits of a card number (at most 132 bytes), a mail address (320), a
+//     configured pattern (MaxLength), a credential behind its keyword (what its rule allows, at most 8 KiB; a private key is such a one);
 //   - with an outside checker, what it has not been asked about yet: a sentence, at most streamMax bytes.
 //
 // Texts of checks that only flag are not held back, except for an outside checker's answer.

@@ -116,10 +116,10 @@ func TestAStreamGivesWhatTheWholeTextGivesAtEverySplit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, text := range corpus() {
-				for cut := 1; cut <= len(text); cut += 1 + len(text)/150 {
+				for cut := 1; cut <= len(text); cut += 1 + len(text)/60 {
 					sameOutcome(t, p, text, inPieces(t, p, text, []int{cut, len(text)}), fmt.Sprintf("cut at %d", cut))
 				}
-				for _, size := range []int{1, 2, 3, 7, 64} {
+				for _, size := range []int{1, 3, 64} {
 					sameOutcome(t, p, text, inPieces(t, p, text, []int{size}), fmt.Sprintf("pieces of %d", size))
 				}
 			}

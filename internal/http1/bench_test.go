@@ -103,11 +103,19 @@ func bench(b *testing.B, url string) {
 	large := append(bytes.Repeat([]byte("l"), 50_000), '$')
 	transports := []struct {
 		name string
-		rt   http.RoundTripper
+		rt   interface {
+			http.RoundTripper
+			CloseIdleConnections()
+		}
 	}{
 		{"http1", http1.New(http1.Config{})},
 		{"net_http", &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}},
 	}
+	defer func() {
+		for _, tr := range transports {
+			tr.rt.CloseIdleConnections()
+		}
+	}()
 	shapes := []struct {
 		name, path string
 		body       []byte

@@ -22,13 +22,14 @@ type Config struct {
 	GuardsRevision    string   // changes with what the policies say, so that answers kept under older ones are not given
 	DefaultGuardrails []string // policies that apply to every call
 
-	Attempts     int           // tries of one target in one call; 3
-	BaseDelay    time.Duration // upper bound of the first wait; doubles with each try; 500ms
-	MaxDelay     time.Duration // no wait is longer; a server that asks for more is left for the next target; 20s
-	Timeout      time.Duration // longest time of one try, streaming included; 30m
-	ListTimeout  time.Duration // longest time that one provider may take to list its models; 5s
-	BreakerAfter uint          // failures in a row that open a target's circuit breaker; 5
-	BreakerDelay time.Duration // how long it stays open before one try probes; 15s
+	Attempts     int                      // tries of one target in one call; 3
+	BaseDelay    time.Duration            // upper bound of the first wait; doubles with each try; 500ms
+	MaxDelay     time.Duration            // no wait is longer; a server that asks for more is left for the next target; 20s
+	Timeout      time.Duration            // longest time of one try, streaming included; 30m
+	ListTimeout  time.Duration            // longest time that one provider may take to list its models; 5s
+	BreakerAfter uint                     // failures in a row that open a target's circuit breaker; 5
+	BreakerDelay time.Duration            // how long it stays open before one try probes; 15s
+	Probes       map[string]time.Duration // the same by provider, where it differs
 
 	Logger  *slog.Logger      // nil = none
 	Observe func(Observation) // called after every try, for metrics; nil = none

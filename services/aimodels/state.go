@@ -34,11 +34,12 @@ type targetStates struct {
 	all   map[Target]*targetState
 	after uint
 	delay time.Duration
+	other map[string]time.Duration // delays of providers, where they differ
 	log   *slog.Logger
 }
 
 func newTargetStates(c Config) *targetStates {
-	return &targetStates{all: map[Target]*targetState{}, after: c.BreakerAfter, delay: c.BreakerDelay, log: c.Logger}
+	return &targetStates{all: map[Target]*targetState{}, after: c.BreakerAfter, delay: c.BreakerDelay, other: c.Probes, log: c.Logger}
 }
 
 // get returns the state of a target, made at its first call.
@@ -58,10 +59,14 @@ func (s *targetStates) get(t Target) *targetState {
 		maps.DeleteFunc(s.all, func(_ Target, st *targetState) bool { return st.breaker.IsClosed() })
 	}
 	state = &targetState{target: t}
+	delay := s.delay
+	if d := s.other[t.Provider]; d > 0 {
+		delay = d
+	}
 	state.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(s.after).
 		WithSuccessThreshold(1).
-		WithDelay(s.delay).
+		WithDelay(delay).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			s.log.Warn("circuit breaker changed", "target", t.String(), "from", e.OldState.String(), "to", e.NewState.String())
 		}).

@@ -43,8 +43,11 @@ func checkCall(c *dialect.Call) error {
 		c.Session, _ = c.Body.Text("prompt_cache_key")
 	}
 	if c.Stream {
-		options, err := dialect.Scan(c.Body.Get("stream_options"))
-		c.HideUsage = err != nil || !options.True("include_usage")
+		c.HideUsage = true
+		if v := c.Body.Get("stream_options"); v != nil {
+			options, err := dialect.Scan(v)
+			c.HideUsage = err != nil || !options.True("include_usage")
+		}
 	}
 	if v := c.Body.Get("metadata"); v != nil {
 		if err := decodeMetadata(v, c); err != nil {
