@@ -17,13 +17,10 @@ type Models struct {
 
 // Provider is one model server.
 type Provider struct {
-	Kind        string            `yaml:"kind" enum:"local,openai,responses,anthropic,gemini,azure,bedrock,ollama" required:"true" doc:"Which server it is: local (the model server that SutazAI runs itself), openai (anything that speaks the OpenAI chat API), responses (the OpenAI Responses API), anthropic, gemini, azure (Azure OpenAI), bedrock (AWS), ollama."`
-	BaseURL     string            `yaml:"base_url" format:"url" default:"" doc:"Address of the API, such as https://api.example.com/v1. Needed for openai and azure; the others know their own where it is empty (ollama: http://127.0.0.1:11434)."`
+	Kind        string            `yaml:"kind" enum:"local,openai,responses,anthropic,ollama" required:"true" doc:"Which server it is: local (the model server that SutazAI runs itself), openai (anything that speaks the OpenAI chat API), responses (the OpenAI Responses API), anthropic, ollama."`
+	BaseURL     string            `yaml:"base_url" format:"url" default:"" doc:"Address of the API, such as https://api.example.com/v1. Needed for openai; the others know their own where it is empty (ollama: http://127.0.0.1:11434)."`
 	APIKey      Secret            `yaml:"api_key" default:"" doc:"The key, by reference: env:NAME or file:/path."`
 	APIKeys     []Secret          `yaml:"api_keys" default:"[]" doc:"Several keys, by reference, used in turn. A key that is refused or asked to wait is left out while it is."`
-	Region      string            `yaml:"region" format:"region" default:"" doc:"Region of the service, such as eu-central-1; for bedrock, which needs it."`
-	APIVersion  string            `yaml:"api_version" default:"" doc:"Version of the API, such as 2024-10-21; for azure. Empty: the one that needs none."`
-	Deployments map[string]string `yaml:"deployments" keys:"." default:"{}" doc:"Names of deployments by model name; for azure. A model that is not named is its own deployment."`
 	Quirks      string            `yaml:"quirks" enum:"auto,openai,vllm,llamacpp,lmstudio,groq,mistral,deepseek,openrouter,together,fireworks,xai,perplexity,cerebras" default:"auto" doc:"Whose habits the server has, where they differ from OpenAI's; for openai. auto: told by the address."`
 	Tools       string            `yaml:"tools" enum:"auto,native,constrained" default:"auto" doc:"How models call tools: native (the server's own tool calls), constrained (the answer is held to a schema; for models that know no tools), auto (native where it is known to work)."`
 	Timeout     time.Duration     `yaml:"timeout" min:"1s" max:"24h" default:"120s" doc:"How long one call may stay silent before it counts as failed."`
@@ -113,7 +110,7 @@ type Check struct {
 	Action    string        `yaml:"action" enum:"block,redact,flag" default:"block" doc:"What happens to a text in which something is found: block (the call fails), redact (what was found is blacked out), flag (it is only recorded)."`
 	Pattern   string        `yaml:"pattern" format:"pattern" default:"" doc:"The regular expression (RE2); for pattern, which needs it."`
 	MaxLength int           `yaml:"max_length" min:"0" max:"65536" default:"0" doc:"Longest text that the pattern can match, in bytes; so much of a streamed answer is held back. 0: a usual length. For pattern."`
-	Types     []string      `yaml:"types" enum:"email,card,iban,phone,ip" default:"[]" doc:"Which personal data; for pii. Empty: all of them."`
+	Types     []string      `yaml:"types" enum:"email,card,iban,phone,ip" default:"[]" doc:"Which personal data; for pii. Empty: card, iban and email."`
 	Max       int64         `yaml:"max" as:"size" min:"0B" max:"1GB" default:"0B" doc:"Largest text; for size, which needs it."`
 	Models    []string      `yaml:"models" default:"[]" doc:"The models that may be called, such as local/* or a route's name; for models, which needs it."`
 	URL       string        `yaml:"url" format:"url" default:"" doc:"Where the checker listens; for http, which needs it."`

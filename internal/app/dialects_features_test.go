@@ -205,7 +205,7 @@ func toolFeatures() []feature {
 			in:  asked(`"parallel_tool_calls":false`, `"parallel_tool_calls":false`, `"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`, ""),
 			out: said(`parallel_tool_calls = false`, `parallel_tool_calls = false`, `tool_choice.disable_parallel_tool_use = true`, ""),
 			answered: func(body string) string {
-				if strings.Count(body, `"look"`) == 1 {
+				if strings.Contains(body, firstCall) && !strings.Contains(body, secondCall) {
 					return "The model is not told; further calls are taken out of its answer."
 				}
 				return ""

@@ -57,15 +57,17 @@ func frontDoors() []frontDoor {
 type backDoor struct {
 	api, title, kind, path, model string
 	server                        func(aimodelstest.Script, ...string) *aimodelstest.Server
+	hidden                        bool // behind a provider that passes nothing on, as local is
 }
 
 func backDoors() []backDoor {
 	return []backDoor{
-		{chatAPI, "`openai`", "openai", "/v1", "m", aimodelstest.OpenAIServer},
-		{responsesAPI, "`responses`", "responses", "/v1", "m", aimodelstest.ResponsesServer},
-		{messagesAPI, "`anthropic`", "anthropic", "/v1", "claude-sonnet-4-5", aimodelstest.AnthropicServer},
-		{messagesAPI, "`anthropic`, Claude 4.7", "anthropic", "/v1", "claude-opus-4-7", aimodelstest.AnthropicServer},
-		{ollamaAPI, "`ollama`", "ollama", "", "m", aimodelstest.OllamaServer},
+		{chatAPI, "`openai`", "openai", "/v1", "m", aimodelstest.OpenAIServer, false},
+		{chatAPI, "`local`", "openai", "/v1", "m", aimodelstest.OpenAIServer, true},
+		{responsesAPI, "`responses`", "responses", "/v1", "m", aimodelstest.ResponsesServer, false},
+		{messagesAPI, "`anthropic`", "anthropic", "/v1", "claude-sonnet-4-5", aimodelstest.AnthropicServer, false},
+		{messagesAPI, "`anthropic`, Claude 4.7", "anthropic", "/v1", "claude-opus-4-7", aimodelstest.AnthropicServer, false},
+		{ollamaAPI, "`ollama`", "ollama", "", "m", aimodelstest.OllamaServer, false},
 	}
 }
 
@@ -132,10 +134,9 @@ type gate struct {
 func newGate(t *testing.T, b backDoor) *gate {
 	t.Helper()
 	g := &gate{}
-	look := aimodelstest.Call("look", map[string]string{"q": "x"})
 	script := b.server(func(_ int, req core.ModelRequest) aimodelstest.Turn {
 		if len(req.Tools) > 0 {
-			return aimodelstest.Calls(look, aimodelstest.Call("look", map[string]string{"q": "y"}))
+			return aimodelstest.Calls(aimodelstest.Call("look", map[string]string{"q": firstCall}), aimodelstest.Call("look", map[string]string{"q": secondCall}))
 		}
 		return aimodelstest.Text("Hello")
 	}, b.model)
@@ -146,7 +147,7 @@ func newGate(t *testing.T, b backDoor) *gate {
 			g.bodies = append(g.bodies, body)
 			g.mu.Unlock()
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Body = io.NopCloser(bytes.NewReader(plain(b.api, body)))
 		script.ServeHTTP(w, r)
 	}))
 	t.Cleanup(upstream.Close)
@@ -156,7 +157,11 @@ func newGate(t *testing.T, b backDoor) *gate {
 		t.Fatal(err)
 	}
 	t.Cleanup(provider.Close)
-	gateway, err := aimodels.NewGateway(aimodels.Config{Attempts: 1}, map[string]aimodels.Endpoint{"up": {Kind: b.kind, Provider: provider}})
+	var seen aimodels.Provider = provider
+	if b.hidden {
+		seen = struct{ aimodels.Provider }{provider}
+	}
+	gateway, err := aimodels.NewGateway(aimodels.Config{Attempts: 1}, map[string]aimodels.Endpoint{"up": {Kind: b.kind, Provider: seen}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +178,34 @@ func newGate(t *testing.T, b backDoor) *gate {
 	return g
 }
 
+// What the scripted model calls a tool with, twice, where it is given any.
+const (
+	firstCall  = "the first call"
+	secondCall = "the second call"
+)
+
+// plain is what the scripted server is shown of a request, so that it answers whatever else stands in it.
+func plain(api string, body []byte) []byte {
+	if len(body) == 0 {
+		return body
+	}
+	var sent, shown map[string]json.RawMessage
+	i := slices.IndexFunc(frontDoors(), func(f frontDoor) bool { return f.api == api })
+	if json.Unmarshal(body, &sent) != nil || json.Unmarshal([]byte("{"+frontDoors()[i].base+"}"), &shown) != nil {
+		return body
+	}
+	for _, field := range []string{"model", "stream", "tools"} {
+		delete(shown, field)
+		if v, ok := sent[field]; ok {
+			shown[field] = v
+		}
+	}
+	if out, err := json.Marshal(shown); err == nil {
+		return out
+	}
+	return body
+}
+
 // ask sends a request with fields; a later one replaces an earlier one. sent is nil where nothing reached the server.
 func (g *gate) ask(t *testing.T, f frontDoor, model string, fields ...string) (sent []byte, w *httptest.ResponseRecorder) {
 	t.Helper()
@@ -186,7 +219,9 @@ func (g *gate) ask(t *testing.T, f frontDoor, model string, fields ...string) (s
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.mu.Lock()
 	g.bodies = nil
+	g.mu.Unlock()
 	w = httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, f.path, bytes.NewReader(b))
 	r.Header.Set("Anthropic-Version", "2023-06-01")

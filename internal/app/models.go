@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,8 +121,10 @@ func newProvider(p config.Provider, http aimodels.HTTPConfig, context int) (clos
 	case "ollama":
 		return ollama.New(ollama.Config{HTTP: http, Context: context})
 	case "anthropic":
+		http.BaseURL = cmp.Or(http.BaseURL, "https://api.anthropic.com/v1")
 		return anthropic.New(anthropic.Config{HTTP: http})
 	case "responses":
+		http.BaseURL = cmp.Or(http.BaseURL, "https://api.openai.com/v1")
 		return responses.New(responses.Config{HTTP: http})
 	default:
 		return openaicompat.New(openaicompat.Config{HTTP: http, Quirks: p.Quirks})

@@ -289,8 +289,8 @@ func (s *scanner) value() bool {
 }
 
 func (s *scanner) nested() bool {
-	var closers [maxDepth]byte
-	depth := 0
+	var room [16]byte
+	closers := room[:0] // of the values that are open
 	for s.at < len(s.b) {
 		switch c := s.b[s.at]; c {
 		case '"':
@@ -299,18 +299,18 @@ func (s *scanner) nested() bool {
 			}
 			continue
 		case '{', '[':
-			if depth == maxDepth {
+			if len(closers) == maxDepth {
 				s.deep = true
 				return false
 			}
-			closers[depth] = c + 2 // '{'+2 is '}', '['+2 is ']'
-			depth++
+			closers = append(closers, c+2) // '{'+2 is '}', '['+2 is ']'
 		case '}', ']':
-			if depth == 0 || closers[depth-1] != c {
+			last := len(closers) - 1
+			if last < 0 || closers[last] != c {
 				return false
 			}
-			depth--
-			if depth == 0 {
+			closers = closers[:last]
+			if last == 0 {
 				s.at++
 				return true
 			}
