@@ -345,3 +345,28 @@ func (s *scanner) end() error {
 func (s *scanner) wrong(want string) error {
 	return core.Errorf(core.CodeInvalid, "the body is not JSON: at byte %d %s was expected", s.at+1, want)
 }
+
+// Opening returns the part of a list of messages up to and with the first one of the user, which is the same in every
+// later call of a conversation; all of v where it is no such list.
+func Opening(v []byte) []byte {
+	s := scanner{b: v}
+	if !s.take('[') {
+		return v
+	}
+	for {
+		s.space()
+		start := s.at
+		if !s.value() {
+			return v
+		}
+		if o, err := Scan(v[start:s.at]); err == nil {
+			if role, _ := o.Text("role"); role == "user" {
+				return v[:s.at]
+			}
+		}
+		s.space()
+		if !s.take(',') {
+			return v
+		}
+	}
+}

@@ -34,11 +34,16 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 	}
 	x.heard = x.cached.recorder()
 	// A token is at least a byte long, so that the body's length bounds the input; images and files may count otherwise.
-	a, err := g.account(ctx, r, c.Caller, bound{input: int64(len(c.Body.Bytes)), output: c.MaxOutput})
+	answers := max(1, int(min(c.Body.Int("n"), maxAnswers))) // several answers to one call cost so many times as much
+	output := c.MaxOutput
+	if output == 0 {
+		output = g.cfg.MaxOutput
+	}
+	a, err := g.account(ctx, r, c.Caller, bound{input: int64(len(c.Body.Bytes)), output: output * answers})
 	if err != nil {
 		return err
 	}
-	c.CapOutput = a.cap
+	c.CapOutput = a.cap / answers
 	session := c.Session
 	if session == "" && r.Sticky {
 		session = beginning(c)
@@ -70,12 +75,11 @@ func (x *exchange) replay(ctx context.Context, r *route) error {
 	return err
 }
 
-// beginning is what a conversation has in common with its own earlier calls: how it begins.
+// beginning is what a conversation has in common with its own earlier calls: all up to the user's first message.
 func beginning(c *dialect.Call) string {
-	const enough = 1024
 	for _, key := range []string{"messages", "input", "prompt"} {
 		if v := c.Body.Get(key); v != nil {
-			return string(v[:min(len(v), enough)])
+			return string(dialect.Opening(v))
 		}
 	}
 	return ""
@@ -99,6 +103,9 @@ type exchange struct {
 	cached *cacheLookup
 	heard  *cacheRecorder // nil where the answer is not kept
 }
+
+// maxAnswers is how many answers one call may ask for (OpenAI's own bound of n).
+const maxAnswers = 128
 
 // modelHeader tells which model answered.
 const modelHeader = "X-SutazAI-Model"

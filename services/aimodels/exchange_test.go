@@ -325,3 +325,36 @@ func TestAConversationStaysWithItsTargetAndMovesOnlyWhenThatFails(t *testing.T) 
 		t.Errorf("30 sessions used only %v", used)
 	}
 }
+
+func TestAConversationIsKnownByItsBeginningWithoutAnId(t *testing.T) {
+	t.Parallel()
+	r := aimodels.Ordered("a/m", "b/m", "c/m")
+	r.Sticky = true
+	endpoints := map[string]aimodels.Endpoint{}
+	for _, name := range []string{"a", "b", "c"} {
+		endpoints[name] = upstream(t, name, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(whole))
+		})
+	}
+	g := gateway(t, aimodels.Config{Routes: map[string]aimodels.Route{"r": r}}, endpoints)
+	used := map[string]bool{}
+	for i := range 20 {
+		messages, target := `{"role":"system","content":"s"},{"role":"user","content":"question `+strings.Repeat("x", i)+`"}`, ""
+		for range 3 {
+			out := &sink{}
+			if err := g.Exchange(t.Context(), newCall(t, `{"model":"r","messages":[`+messages+`]}`), out); err != nil {
+				t.Fatal(err)
+			}
+			if got := out.header["X-SutazAI-Model"]; target != "" && got != target {
+				t.Fatalf("conversation %d went from %s to %s", i, target, got)
+			}
+			target = out.header["X-SutazAI-Model"]
+			messages += `,{"role":"assistant","content":"yes"},{"role":"user","content":"and then?"}`
+		}
+		used[target] = true
+	}
+	if len(used) < 2 {
+		t.Errorf("all conversations went to %v", used)
+	}
+}

@@ -120,17 +120,25 @@ func (p *Provider) Forwards(c *dialect.Call) bool {
 	return c.Dialect == dialect.OllamaChat || c.Dialect == dialect.OllamaGenerate
 }
 
-// Forward makes one try with the client's own bytes. The model's name is replaced; a size of the context is added where
-// one is configured and the client asks for none, since the server loads a model anew for each size.
+// Forward makes one try with the client's own bytes. The model's name is replaced, and the bound of the answer where money
+// is limited; a size of the context is added where one is configured and the client asks for none, since the server loads
+// a model anew for each size.
 func (p *Provider) Forward(ctx context.Context, model string, c *dialect.Call) (*aimodels.Body, error) {
 	edits := []dialect.Edit{{Key: "model", Value: dialect.String(model)}}
-	if p.cfg.Context > 0 {
+	if p.cfg.Context > 0 || c.CapOutput > 0 {
 		options, err := dialect.Scan(orEmpty(c.Body.Get("options")))
 		if err != nil {
 			return nil, invalid("options must be an object")
 		}
-		if !options.Has("num_ctx") {
-			edits = append(edits, dialect.Edit{Key: "options", Value: options.With(dialect.Edit{Key: "num_ctx", Value: strconv.AppendInt(nil, int64(p.cfg.Context), 10)})})
+		var inner []dialect.Edit
+		if p.cfg.Context > 0 && !options.Has("num_ctx") {
+			inner = append(inner, dialect.Edit{Key: "num_ctx", Value: strconv.AppendInt(nil, int64(p.cfg.Context), 10)})
+		}
+		if c.CapOutput > 0 {
+			inner = append(inner, dialect.Edit{Key: "num_predict", Value: strconv.AppendInt(nil, int64(c.CapOutput), 10)})
+		}
+		if len(inner) > 0 {
+			edits = append(edits, dialect.Edit{Key: "options", Value: options.With(inner...)})
 		}
 	}
 	path := "/api/chat"

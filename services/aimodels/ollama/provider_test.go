@@ -197,6 +197,39 @@ func TestForwardSendsTheClientsBytesWithTheServersModelAndContext(t *testing.T) 
 	}
 }
 
+func TestForwardBoundsTheAnswerWhereMoneyIsLimited(t *testing.T) {
+	t.Parallel()
+	var sent []byte
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent, _ = io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, `{"done":true}`)
+	}))
+	t.Cleanup(server.Close)
+	p, err := ollama.New(ollama.Config{HTTP: aimodels.HTTPConfig{Name: "up", BaseURL: server.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	for in, want := range map[string]string{
+		`{"model":"x"}`: `{"options":{"num_predict":50},"model":"m"}`,
+		`{"model":"x","options":{"num_predict":-1}}`: `{"model":"m","options":{"num_predict":50}}`,
+	} {
+		o, err := dialect.Scan([]byte(in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := p.Forward(t.Context(), "m", &dialect.Call{Dialect: dialect.OllamaChat, Body: o, CapOutput: 50})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.ReadAll(body)
+		_ = body.Close()
+		if string(sent) != want {
+			t.Errorf("%s: sent %s, want %s", in, sent, want)
+		}
+	}
+}
+
 func TestEmbedGivesAVectorForEachTextInOrder(t *testing.T) {
 	t.Parallel()
 	p, _ := scripted(t, aimodelstest.Always(aimodelstest.Text("x")))
