@@ -32,7 +32,7 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 	started := s.announce(st)
 	stopMark := s.markStarted(st)
 	deltas := &deltaWriter{s: s, message: r.Messages, earlier: earlier}
-	a.Request.Caller = callerOf(r.Run)
+	a.Request.Caller, a.Request.Session = callerOf(r.Run), r.ID
 	resp, err := s.o.Models.Chat(s.ask, a.Request, deltas.add)
 	deltas.flush()
 	stopMark()
