@@ -18,6 +18,7 @@ const pages: Record<string, string> = {
   "interrupted run": `/runs/${ids.interrupted}?step=1`,
   agents: "/agents",
   agent: "/agents/coder",
+  models: "/models",
   services: "/services",
   keys: "/keys",
   "not found": "/no/such/page",
@@ -147,7 +148,7 @@ test("the first paint has the chosen theme and moves little", async ({ page, con
       for (const entry of list.getEntries() as any[]) if (!entry.hadRecentInput) (window as any).shift += entry.value;
     }).observe({ type: "layout-shift", buffered: true });
   });
-  for (const address of ["/", `/chat/${ids.done}`, "/runs", `/runs/${ids.done}`, "/agents", "/services"]) {
+  for (const address of ["/", `/chat/${ids.done}`, "/runs", `/runs/${ids.done}`, "/agents", "/models", "/services"]) {
     await page.goto(address);
     expect(await page.evaluate(() => document.documentElement.dataset.theme)).toBe("dark");
     await page.waitForLoadState("networkidle");

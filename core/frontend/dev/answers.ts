@@ -46,6 +46,9 @@ export function answer(method: string, path: string, query: URLSearchParams, bod
   if (path === "/overview") return { body: data.overview };
   if (path === "/services") return list(data.services);
   if (path === "/models") return list(data.models);
+  if (path === "/models/health") return list(data.modelHealth);
+  if (path === "/models/routes") return list(data.modelRoutes);
+  if (path === "/models/test") return { body: data.modelTest(String(body.model)) };
   if (path === "/keys")
     return method === "POST"
       ? { status: 201, body: { key: data.keys[0], secret: `sk-sutazai-${"x".repeat(43)}` } }

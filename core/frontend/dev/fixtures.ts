@@ -369,6 +369,86 @@ export const models = [
   { id: "default", provider: "", kind: "route", state: "", loaded: false },
 ];
 
+export const modelHealth = [
+  {
+    target: "local/default",
+    provider: "local",
+    kind: "local",
+    state: "closed",
+    next_probe: null,
+    calls: 0,
+    failures: 0,
+    first_word_ms: 0,
+    cost_usd: 0,
+    input_usd_per_million: 0,
+    output_usd_per_million: 0,
+    in_flight: 0,
+    waiting: 0,
+    limit: 2,
+    last_error: "",
+    last_error_at: null,
+    routes: ["default"],
+  },
+  {
+    target: "openai/gpt",
+    provider: "openai",
+    kind: "openai",
+    state: "open",
+    next_probe: at(40),
+    calls: 1204,
+    failures: 17,
+    first_word_ms: 412.6,
+    cost_usd: 18.42,
+    input_usd_per_million: 2.5,
+    output_usd_per_million: 10,
+    in_flight: 3,
+    waiting: 2,
+    limit: 64,
+    last_error: "openai cannot be reached: connect: no route to host",
+    last_error_at: at(-20),
+    routes: ["default", "fast"],
+  },
+];
+
+export const modelRoutes = [
+  {
+    name: "default",
+    strategy: "weighted",
+    targets: [
+      { target: "openai/gpt", weight: 9, state: "open" },
+      { target: "local/default", weight: 1, state: "" },
+    ],
+    fallback: ["overload", "timeout", "error"],
+    sticky: true,
+    hedge_ms: 800,
+    cache: "semantic",
+    guardrails: ["no-secrets", "no-injection"],
+  },
+  {
+    name: "fast",
+    strategy: "least_latency",
+    targets: [{ target: "openai/gpt", weight: 1, state: "open" }],
+    fallback: [],
+    sticky: false,
+    hedge_ms: 0,
+    cache: "off",
+    guardrails: [],
+  },
+];
+
+/** A model's answer to a test, after a first try that failed. */
+export const modelTest = (model: string) => ({
+  model: "local/default",
+  text: `Hello from ${model}!`,
+  usage: usage(14, 6, 0.0012),
+  first_word_ms: 140.2,
+  took_ms: 612.9,
+  attempts: [
+    { started_at: at(0), finished_at: at(1), target: "openai/gpt", error: "no route to host" },
+    { started_at: at(1), finished_at: at(2), target: "local/default" },
+  ],
+});
+
 export const keys = [
   {
     id: id(0x801),

@@ -18,6 +18,7 @@ export const pages = {
   "runs/*": "run",
   agents: "agents",
   "agents/*": "agent",
+  models: "models",
   services: "services",
   keys: "keys",
   login: "login",

@@ -97,6 +97,11 @@ const agent = createRoute({
   path: "/agents/$name",
   component: lazyRouteComponent(() => import("./routes/agent/page"), "AgentPage"),
 });
+const models = createRoute({
+  getParentRoute: () => shell,
+  path: "/models",
+  component: lazyRouteComponent(() => import("./routes/models/page"), "ModelsPage"),
+});
 const services = createRoute({
   getParentRoute: () => shell,
   path: "/services",
@@ -112,7 +117,7 @@ const unknown = createRoute({ getParentRoute: () => shell, path: "$", component:
 const routeTree = root.addChildren([
   login,
   setup,
-  shell.addChildren([overview, newChat, chat, runs, run, agents, agent, services, keys, unknown]),
+  shell.addChildren([overview, newChat, chat, runs, run, agents, agent, models, services, keys, unknown]),
 ]);
 
 /** `history` is for tests; the browser's own otherwise. */

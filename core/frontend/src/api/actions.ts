@@ -1,7 +1,17 @@
 /** The writes of the console. Each returns the decoded answer or throws ApiError. */
 import { request, segment } from "./client";
 import { decode } from "./decode";
-import { type Approval, approval, createdKey, type Decision, me, type Run, run } from "./models";
+import {
+  type Approval,
+  approval,
+  createdKey,
+  type Decision,
+  type ModelTest,
+  me,
+  modelTest,
+  type Run,
+  run,
+} from "./models";
 
 export interface Attachment {
   name: string;
@@ -43,6 +53,17 @@ export interface Verdict {
 
 export async function decideApproval(id: string, verdict: Verdict): Promise<Approval> {
   return decode(approval, await request("POST", `/approvals/${segment(id)}`, { body: verdict }));
+}
+
+export interface Trial {
+  model: string;
+  prompt: string;
+  max_tokens: number;
+}
+
+/** Asks a model once: a call like any other, which counts and costs. Ending the signal ends the call too. */
+export async function testModel(trial: Trial, signal: AbortSignal): Promise<ModelTest> {
+  return decode(modelTest, await request("POST", "/models/test", { body: trial, signal }));
 }
 
 export interface NewKey {

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import type * as z from "zod/mini";
-import type { NewKey, StartRun, Verdict } from "./actions";
+import type { NewKey, StartRun, Trial, Verdict } from "./actions";
 import type * as models from "./models";
 import type { components } from "./schema";
 
@@ -26,6 +26,11 @@ describe("the API's description", () => {
     expectTypeOf<Foreign<models.AgentStatus, Api["AgentStatus"]>>().toBeNever();
     expectTypeOf<Foreign<models.Service, Api["Service"]>>().toBeNever();
     expectTypeOf<Foreign<models.Model, Api["Model"]>>().toBeNever();
+    expectTypeOf<Foreign<models.ModelHealth, Api["ModelHealth"]>>().toBeNever();
+    expectTypeOf<Foreign<models.ModelRoute, Api["ModelRoute"]>>().toBeNever();
+    expectTypeOf<Foreign<models.ModelRoute["targets"][number], Api["ModelRouteTarget"]>>().toBeNever();
+    expectTypeOf<Foreign<models.ModelTest, Api["ModelTest"]>>().toBeNever();
+    expectTypeOf<Foreign<models.ModelTest["attempts"][number], Api["Attempt"]>>().toBeNever();
     expectTypeOf<Foreign<models.ApiKey, Api["APIKey"]>>().toBeNever();
     expectTypeOf<Foreign<z.infer<typeof models.createdKey>, Api["CreatedKey"]>>().toBeNever();
     expectTypeOf<Foreign<models.Me, Api["Me"]>>().toBeNever();
@@ -50,6 +55,7 @@ describe("the API's description", () => {
   it("takes what is sent", () => {
     expectTypeOf<StartRun>().toExtend<Api["Start"]>();
     expectTypeOf<Verdict>().toExtend<Api["DecideInput"]>();
+    expectTypeOf<Trial>().toExtend<Api["ModelTestInput"]>();
     expectTypeOf<NewKey["name"]>().toExtend<Api["CreateKeyInput"]["name"]>();
   });
 

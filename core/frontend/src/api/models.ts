@@ -128,6 +128,54 @@ export const model = part({
 });
 export type Model = z.infer<typeof model>;
 
+const breaker = ["closed", "open", "half_open"] as const;
+
+/** How a target of the gateway has done since the server started. */
+export const modelHealth = part({
+  target: text,
+  provider: text,
+  kind: text,
+  state: word(...breaker),
+  next_probe: time,
+  calls: number,
+  failures: number,
+  first_word_ms: number,
+  cost_usd: number,
+  input_usd_per_million: number,
+  output_usd_per_million: number,
+  in_flight: number,
+  waiting: number,
+  limit: number,
+  last_error: text,
+  last_error_at: time,
+  routes: texts,
+});
+export type ModelHealth = z.infer<typeof modelHealth>;
+
+/** How a route chooses among its targets. A target's state is "" until it is called. */
+export const modelRoute = part({
+  name: text,
+  strategy: word("ordered", "weighted", "least_latency", "cheapest"),
+  targets: list(part({ target: text, weight: number, state: word(...breaker, "") })),
+  fallback: texts,
+  sticky: flag,
+  hedge_ms: number,
+  cache: word("off", "exact", "semantic"),
+  guardrails: texts,
+});
+export type ModelRoute = z.infer<typeof modelRoute>;
+
+/** What a model answered to one call, and every try that it took. */
+export const modelTest = part({
+  model: text,
+  text,
+  usage,
+  first_word_ms: number,
+  took_ms: number,
+  attempts: list(z.object({ started_at: time, finished_at: time, target: text, error: text })),
+});
+export type ModelTest = z.infer<typeof modelTest>;
+
 export const apiKey = part({
   id: text,
   name: text,

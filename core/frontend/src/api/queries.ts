@@ -9,6 +9,8 @@ import {
   me,
   message,
   model,
+  modelHealth,
+  modelRoute,
   overview,
   page,
   run,
@@ -67,6 +69,18 @@ export const modelsQuery = queryOptions({
   queryKey: ["models"],
   refetchInterval: SLOW,
   queryFn: async ({ signal }) => decode(page(model), await request("GET", "/models", { signal })).items,
+});
+
+export const modelHealthQuery = queryOptions({
+  queryKey: ["models", "health"],
+  refetchInterval: QUICK,
+  queryFn: async ({ signal }) => decode(page(modelHealth), await request("GET", "/models/health", { signal })).items,
+});
+
+export const modelRoutesQuery = queryOptions({
+  queryKey: ["models", "routes"],
+  refetchInterval: SLOW,
+  queryFn: async ({ signal }) => decode(page(modelRoute), await request("GET", "/models/routes", { signal })).items,
 });
 
 export const keysQuery = queryOptions({

@@ -17,6 +17,7 @@ export type StatusWord = keyof Messages["status"];
 
 const looks: Record<StatusWord, [LucideIcon, string]> = {
   queued: [Clock, "text-idle"],
+  untried: [Clock, "text-idle"],
   pending: [Clock, "text-idle"],
   running: [LoaderCircle, "text-info"],
   starting: [LoaderCircle, "text-info"],

@@ -17,6 +17,11 @@ describe("formats", () => {
     [format.cost(0.0412), "$0.0412"],
     [format.cost(0), "$0.00"],
     [format.cost(null), "—"],
+    [format.price(2.5), "$2.50"],
+    [format.price(0.075), "$0.075"],
+    [format.price(null), "—"],
+    [format.percent(0.9), "90%"],
+    [format.percent(null), "—"],
     [format.count(12_418), "12,418"],
     [format.tokens({ input_tokens: null, output_tokens: null }), "—"],
     [format.tokens({ input_tokens: 8_210, output_tokens: null }), "8,210"],
@@ -28,7 +33,15 @@ describe("formats", () => {
   it("take any number", () => {
     fc.assert(
       fc.property(fc.double(), (n) => {
-        for (const show of [format.duration, format.roughly, format.latency, format.cost, format.count]) {
+        for (const show of [
+          format.duration,
+          format.roughly,
+          format.latency,
+          format.cost,
+          format.price,
+          format.percent,
+          format.count,
+        ]) {
           expect(typeof show(n)).toBe("string");
         }
       }),

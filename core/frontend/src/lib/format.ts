@@ -22,6 +22,23 @@ export function cost(usd: number | null): string {
   }).format(usd);
 }
 
+/** US dollars for a million tokens: no more digits than a price list has. */
+export function price(usd: number | null): string {
+  if (usd === null) return DASH;
+  return new Intl.NumberFormat("en", {
+    style: "currency",
+    currency: "USD",
+    minimumFractionDigits: 2,
+    maximumFractionDigits: 4,
+  }).format(usd);
+}
+
+/** A part of one as a percentage. */
+export function percent(part: number | null): string {
+  if (part === null || !Number.isFinite(part)) return DASH;
+  return new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 }).format(part);
+}
+
 /** A span of time: 4 ms, 4.1 s, 3 min 20 s, 5 h 2 min. */
 export function duration(ms: number | null): string {
   if (ms === null || !Number.isFinite(ms)) return DASH;

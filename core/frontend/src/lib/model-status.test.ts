@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decode } from "../api/decode";
 import * as models from "../api/models";
-import { modelStatus } from "./model-status";
+import { modelStatus, routeTargets, targetStatus } from "./model-status";
 
 const model = (over: Record<string, unknown>) => decode(models.model, over);
 const listed = model({ id: "openai/gpt", provider: "openai", kind: "openai", state: "" });
@@ -24,4 +24,40 @@ describe("whether a model can be called", () => {
     ],
     ["nothing is known of an empty answer", model({}), "unknown"],
   ])("%s", (_, subject, expected) => expect(modelStatus(subject, [listed, silent, loading])).toBe(expected));
+});
+
+describe("whether a target can be called", () => {
+  it.each([
+    ["closed", 3, "closed"],
+    ["closed", 0, "untried"],
+    ["open", 0, "open"],
+    ["half_open", 9, "half_open"],
+    ["asleep", 9, "unknown"],
+  ])("a breaker that is %s after %d calls is %s", (state, calls, expected) =>
+    expect(targetStatus(decode(models.modelHealth, { state, calls }))).toBe(expected),
+  );
+});
+
+describe("the targets of a route", () => {
+  const targets = [
+    { target: "a/x", weight: 3, state: "closed" },
+    { target: "b/y", weight: 1, state: "" },
+    { target: "c/z", weight: 0, state: "melted" },
+  ];
+  const route = (strategy: string) => decode(models.modelRoute, { strategy, targets });
+
+  it("have shares by their weights", () => {
+    expect(routeTargets(route("weighted"), []).map((t) => t.share)).toEqual([0.75, 0.25, 0]);
+  });
+
+  it("have no shares where the strategy does not go by weights, or all weights are nothing", () => {
+    expect(routeTargets(route("ordered"), []).map((t) => t.share)).toEqual([null, null, null]);
+    const none = decode(models.modelRoute, { strategy: "weighted", targets: [{ target: "a/x", weight: 0 }] });
+    expect(routeTargets(none, []).map((t) => t.share)).toEqual([null]);
+  });
+
+  it("are as their health says, or as the route says where that is not known", () => {
+    const health = [decode(models.modelHealth, { target: "a/x", state: "open", calls: 4 })];
+    expect(routeTargets(route("ordered"), health).map((t) => t.status)).toEqual(["open", "untried", "unknown"]);
+  });
 });

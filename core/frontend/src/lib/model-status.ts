@@ -1,4 +1,4 @@
-import type { Model } from "../api/models";
+import type { Model, ModelHealth, ModelRoute } from "../api/models";
 
 type ModelStatus = "closed" | "open" | "half_open" | "starting" | "unknown";
 
@@ -18,4 +18,25 @@ export function modelStatus(model: Model, all: Model[]): ModelStatus {
   }
   if (model.kind === "local") return "starting";
   return model.provider === "" || model.kind === "agent" ? "unknown" : "closed";
+}
+
+type TargetStatus = "closed" | "open" | "half_open" | "untried" | "unknown";
+
+/** Whether a target can be called. A breaker is closed from the start, which says nothing before the first call. */
+export function targetStatus({ state, calls }: Pick<ModelHealth, "state" | "calls">): TargetStatus {
+  return state === "closed" && calls === 0 ? "untried" : state;
+}
+
+/** A route's targets with the part of its calls that each gets: null where the strategy has no fixed shares. */
+export function routeTargets(route: ModelRoute, health: ModelHealth[]) {
+  const weight = (w: number | null) => Math.max(w ?? 0, 0);
+  const sum = route.targets.reduce((all, t) => all + weight(t.weight), 0);
+  return route.targets.map(({ target, weight: own, state }) => {
+    const known = target === "" ? undefined : health.find((h) => h.target === target);
+    return {
+      target,
+      status: known ? targetStatus(known) : state === "" ? ("untried" as const) : state,
+      share: route.strategy !== "weighted" || own === null || sum === 0 ? null : weight(own) / sum,
+    };
+  });
 }

@@ -15,6 +15,7 @@ export const pages: { address: string; asks: string[]; title: string | RegExp }[
   },
   { address: "/agents", asks: ["/agents"], title: "Agents" },
   { address: "/agents/support-triage", asks: ["/agents/support-triage"], title: "support-triage" },
+  { address: "/models", asks: ["/models", "/models/health", "/models/routes"], title: "Models" },
   { address: "/services", asks: ["/services", "/models"], title: "Services" },
   { address: "/keys", asks: ["/keys"], title: "API keys" },
 ];

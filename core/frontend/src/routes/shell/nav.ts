@@ -1,10 +1,10 @@
-import { Activity, Bot, KeyRound, LayoutDashboard, type LucideIcon, MessageSquare, Server } from "lucide-react";
+import { Activity, Bot, Cpu, KeyRound, LayoutDashboard, type LucideIcon, MessageSquare, Server } from "lucide-react";
 import type { Messages } from "../../messages/en";
 
 type Word = keyof Messages["nav"];
 
 export interface NavItem {
-  to: "/" | "/chat" | "/runs" | "/agents" | "/services" | "/keys";
+  to: "/" | "/chat" | "/runs" | "/agents" | "/models" | "/services" | "/keys";
   word: Word;
   icon: LucideIcon;
   /** Needs this right to be of use. */
@@ -25,6 +25,7 @@ export const navigation: { word: Word; items: NavItem[] }[] = [
   {
     word: "operate",
     items: [
+      { to: "/models", word: "models", icon: Cpu },
       { to: "/services", word: "services", icon: Server },
       { to: "/keys", word: "keys", icon: KeyRound, scope: "admin" },
     ],
