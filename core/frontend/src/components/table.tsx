@@ -41,7 +41,7 @@ export function Table<T>({ label, columns, items }: { label: string; columns: Co
                 <span aria-hidden className="shrink-0 text-sm text-ink-2 md:hidden">
                   {c.title}
                 </span>
-                <span className="min-w-0 text-right md:contents">{c.cell(item)}</span>
+                <span className="min-w-0 max-md:text-right md:contents">{c.cell(item)}</span>
               </td>
             ))}
           </tr>

@@ -27,7 +27,8 @@ describe("the targets", () => {
     for (const part of ["Unreachable", "Next probe", "413 ms", "1,204", "17 failed", "3 of 64", "2 waiting"]) {
       expect(text).toContain(part);
     }
-    for (const part of ["$2.50 / $10.00", "$18.42", "no route to host", "default, fast"]) expect(text).toContain(part);
+    for (const part of ["$2.50 in", "$10.00 out", "$18.42", "no route to host", "default, fast"])
+      expect(text).toContain(part);
   });
 
   it("that nobody called yet are not called healthy, and have no latency", async () => {
@@ -47,7 +48,7 @@ describe("the targets", () => {
     expect(text).toContain(en.status.unknown);
     expect(text).toContain("Calls—");
     expect(text).toContain("— of —");
-    expect(text).toContain("— / —");
+    expect(text).toContain("— in— out");
   });
 
   it("stay when they cannot be refreshed, and say how old they are", async () => {

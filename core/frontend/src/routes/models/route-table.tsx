@@ -27,18 +27,26 @@ export function RouteTable({ items, health }: { items: ModelRoute[]; health: Mod
     { title: t("routeTargets"), cell: (r) => <Targets route={r} health={health} />, wide: true },
     {
       title: t("fallback"),
-      cell: (r) =>
-        r.fallback.length === 0 ? t("never") : r.fallback.map((f) => (isFailure(f) ? t(f) : orDash(f))).join(", "),
+      cell: (r) => (
+        <Wrapping>
+          {r.fallback.length === 0 ? t("never") : r.fallback.map((f) => (isFailure(f) ? t(f) : orDash(f))).join(", ")}
+        </Wrapping>
+      ),
       quiet: true,
     },
     { title: t("cache"), cell: (r) => t(r.cache), quiet: true },
-    { title: t("guardrails"), cell: (r) => orDash(r.guardrails.join(", ")), quiet: true },
+    { title: t("guardrails"), cell: (r) => <Wrapping>{orDash(r.guardrails.join(", "))}</Wrapping>, quiet: true },
   ];
   return <Table label={t("routes")} columns={columns} items={items} />;
 }
 
 function Quiet({ children }: { children: string }) {
-  return <span className="block text-sm text-ink-2">{children}</span>;
+  return <span className="block text-sm text-ink-2 max-xl:whitespace-normal">{children}</span>;
+}
+
+/** Words that may stand below each other where the room is short. */
+function Wrapping({ children }: { children: string }) {
+  return <span className="max-xl:whitespace-normal">{children}</span>;
 }
 
 function Targets({ route, health }: { route: ModelRoute; health: ModelHealth[] }) {

@@ -13,7 +13,11 @@ function Stacked({ children, below }: { children: ReactNode; below: ReactNode })
   return (
     <>
       {children}
-      {below && <span className="block text-ellipsis text-sm text-ink-2 md:overflow-clip">{below}</span>}
+      {below && (
+        <span className="block text-ellipsis text-sm text-ink-2 max-xl:whitespace-normal md:overflow-clip">
+          {below}
+        </span>
+      )}
     </>
   );
 }
@@ -63,7 +67,11 @@ export function TargetTable({ items }: { items: ModelHealth[] }) {
     },
     {
       title: t("price"),
-      cell: (h) => `${price(h.input_usd_per_million)} / ${price(h.output_usd_per_million)}`,
+      cell: (h) => (
+        <Stacked below={t("priceOut", { price: price(h.output_usd_per_million) })}>
+          {t("priceIn", { price: price(h.input_usd_per_million) })}
+        </Stacked>
+      ),
       number: true,
     },
     { title: t("cost"), cell: (h) => cost(h.cost_usd), number: true },
@@ -75,7 +83,11 @@ export function TargetTable({ items }: { items: ModelHealth[] }) {
       quiet: true,
       wide: true,
     },
-    { title: t("inRoutes"), cell: (h) => orDash(h.routes.join(", ")), quiet: true },
+    {
+      title: t("inRoutes"),
+      cell: (h) => <span className="max-xl:whitespace-normal">{orDash(h.routes.join(", "))}</span>,
+      quiet: true,
+    },
   ];
   return <Table label={t("targets")} columns={columns} items={items} />;
 }
