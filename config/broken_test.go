@@ -39,7 +39,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "an unknown key of a provider", file: openai + "      api_kye: env:K\n",
-			want: []string{`sutazai.yaml:6: models.providers.cloud.api_kye: unknown key; expected one of kind, base_url, api_key, api_keys, quirks, tools, timeout, probe, concurrency, headers, models, prices (did you mean "api_key"?)`},
+			want: []string{`sutazai.yaml:6: models.providers.cloud.api_kye: unknown key; expected one of kind, base_url, api_key, api_keys, region, api_version, deployments, quirks, tools, timeout, probe, concurrency, headers, models, prices (did you mean "api_key"?)`},
 		},
 		{
 			name: "a number where a whole number is expected in quotes", file: "database:\n  max_conns: \"10\"\n",
@@ -99,7 +99,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a list where a map is expected", file: "models:\n  providers:\n    - {kind: ollama}\n",
-			want: []string{`sutazai.yaml:2: models.providers: is a list; expected a mapping of names to mappings with kind, base_url, api_key, api_keys, quirks, tools, timeout, probe, concurrency, headers, models, prices`},
+			want: []string{`sutazai.yaml:2: models.providers: is a list; expected a mapping of names to mappings with kind, base_url, api_key, api_keys, region, api_version, deployments, quirks, tools, timeout, probe, concurrency, headers, models, prices`},
 		},
 		{
 			name: "one value where a list is expected", file: "server:\n  allowed_hosts: a.example.com\n",
@@ -193,7 +193,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a provider without a kind", file: "models:\n  providers:\n    cloud:\n      base_url: https://api.example.com\n", loose: true,
-			want: []string{`sutazai.yaml:3: models.providers.cloud.kind: is missing; expected one of local, openai, responses, anthropic, ollama`},
+			want: []string{`sutazai.yaml:3: models.providers.cloud.kind: is missing; expected one of local, openai, responses, anthropic, gemini, azure, bedrock, ollama`},
 		},
 		{
 			name: "credentials in an address", file: "models:\n  providers:\n    cloud: {kind: openai, base_url: \"https://me:hunter2@api.example.com\"}\n",

@@ -77,11 +77,14 @@ func (m modelsChecker) provider(name string) {
 	if p.Kind == "" { // missing or wrong, which is already said
 		return
 	}
-	if example := map[string]string{"openai": "https://api.example.com/v1"}[p.Kind]; example != "" &&
+	if example := map[string]string{"openai": "https://api.example.com/v1", "azure": "https://name.openai.azure.com"}[p.Kind]; example != "" &&
 		p.BaseURL == "" && !m.found.about(key+".base_url") {
 		m.found.add(n.at, key+".base_url", "is missing; expected the address of the API, such as %s, since kind is %s", example, p.Kind)
 	}
 	m.fields(p.Kind, key, n, []fieldRule{
+		{"region", p.Region != "", []string{"bedrock"}, true},
+		{"api_version", p.APIVersion != "", []string{"azure"}, false},
+		{"deployments", len(p.Deployments) > 0, []string{"azure"}, false},
 		{"quirks", p.Quirks != "auto", []string{"openai"}, false},
 	})
 }

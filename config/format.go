@@ -17,6 +17,7 @@ const (
 )
 
 var (
+	regionForm   = regexp.MustCompile(formatPattern("region"))
 	hostForm     = regexp.MustCompile(hostPattern)
 	wildcardForm = regexp.MustCompile(wildcardPattern)
 )
@@ -38,6 +39,8 @@ func formatPattern(format string) string {
 		return `^$|^.*:[0-9]{1,5}$`
 	case "optional target":
 		return `^$|^[a-z0-9][a-z0-9_-]*/.+$`
+	case "region":
+		return `^$|^[a-z]{2}(-[a-z]+)+-[0-9]+$`
 	case "target":
 		return `^[a-z0-9][a-z0-9_-]*/.+$`
 	case "database":
@@ -74,6 +77,10 @@ func checkFormat(format, text string) string {
 	case "target":
 		if provider, model, ok := strings.Cut(text, "/"); !ok || provider == "" || model == "" {
 			return fmt.Sprintf("is %q; expected provider/model, such as local/default", brief(text))
+		}
+	case "region":
+		if !regionForm.MatchString(text) {
+			return fmt.Sprintf("is %q; expected the name of a region, such as eu-central-1", brief(text))
 		}
 	case "pattern":
 		if _, err := regexp.Compile(text); err != nil {

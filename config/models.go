@@ -17,10 +17,13 @@ type Models struct {
 
 // Provider is one model server.
 type Provider struct {
-	Kind        string            `yaml:"kind" enum:"local,openai,responses,anthropic,ollama" required:"true" doc:"Which server it is: local (the model server that SutazAI runs itself), openai (anything that speaks the OpenAI chat API), responses (the OpenAI Responses API), anthropic, ollama."`
-	BaseURL     string            `yaml:"base_url" format:"url" default:"" doc:"Address of the API, such as https://api.example.com/v1. Needed for openai; the others know their own where it is empty (ollama: http://127.0.0.1:11434)."`
+	Kind        string            `yaml:"kind" enum:"local,openai,responses,anthropic,gemini,azure,bedrock,ollama" required:"true" doc:"Which server it is: local (the model server that SutazAI runs itself), openai (anything that speaks the OpenAI chat API), responses (the OpenAI Responses API), anthropic, gemini, azure (Azure OpenAI), bedrock (AWS), ollama."`
+	BaseURL     string            `yaml:"base_url" format:"url" default:"" doc:"Address of the API, such as https://api.example.com/v1. Needed for openai and azure; the others know their own where it is empty (ollama: http://127.0.0.1:11434)."`
 	APIKey      Secret            `yaml:"api_key" default:"" doc:"The key, by reference: env:NAME or file:/path."`
 	APIKeys     []Secret          `yaml:"api_keys" default:"[]" doc:"Several keys, by reference, used in turn. A key that is refused or asked to wait is left out while it is."`
+	Region      string            `yaml:"region" format:"region" default:"" doc:"Region of the service, such as eu-central-1; for bedrock, which needs it."`
+	APIVersion  string            `yaml:"api_version" default:"" doc:"Version of the API, such as 2024-10-21; for azure. Empty: the one that needs none."`
+	Deployments map[string]string `yaml:"deployments" keys:"." default:"{}" doc:"Names of deployments by model name; for azure. A model that is not named is its own deployment."`
 	Quirks      string            `yaml:"quirks" enum:"auto,openai,vllm,llamacpp,lmstudio,groq,mistral,deepseek,openrouter,together,fireworks,xai,perplexity,cerebras" default:"auto" doc:"Whose habits the server has, where they differ from OpenAI's; for openai. auto: told by the address."`
 	Tools       string            `yaml:"tools" enum:"auto,native,constrained" default:"auto" doc:"How models call tools: native (the server's own tool calls), constrained (the answer is held to a schema; for models that know no tools), auto (native where it is known to work)."`
 	Timeout     time.Duration     `yaml:"timeout" min:"1s" max:"24h" default:"120s" doc:"How long one call may stay silent before it counts as failed."`

@@ -104,6 +104,22 @@ func brokenModels() []broken {
 			want: []string{`sutazai.yaml:4: models.guardrails.safe[0].types[0]: is "e-mail"; expected one of email, card, iban, phone, ip (did you mean "email"?)`},
 		},
 		{
+			name: "Bedrock without a region", file: provider("kind: bedrock"), loose: true,
+			want: []string{`sutazai.yaml:3: models.providers.x.region: is missing; expected a value, since kind is bedrock`},
+		},
+		{
+			name: "a region that is none", file: provider("{kind: bedrock, region: Frankfurt}"),
+			want: []string{`sutazai.yaml:4: models.providers.x.region: is "Frankfurt"; expected the name of a region, such as eu-central-1`},
+		},
+		{
+			name: "Azure without an address", file: provider("kind: azure"), loose: true,
+			want: []string{`sutazai.yaml:3: models.providers.x.base_url: is missing; expected the address of the API, such as https://name.openai.azure.com, since kind is azure`},
+		},
+		{
+			name: "deployments elsewhere than at Azure", file: provider("kind: anthropic\n      deployments: {a: b}"), loose: true,
+			want: []string{`sutazai.yaml:5: models.providers.x.deployments: has no meaning where kind is anthropic; expected none: it is for azure`},
+		},
+		{
 			name: "negative concurrency", file: provider("{kind: ollama, concurrency: {max: -1}}"),
 			want: []string{`sutazai.yaml:4: models.providers.x.concurrency.max: is the number -1; expected a whole number from 0 to 100000`},
 		},
@@ -128,7 +144,8 @@ models:
   max_output_tokens: 2048
   providers:
     claude: {kind: anthropic, api_key: "env:A", api_keys: ["env:B", "file:c.key"], quirks: auto}
-    busy: {kind: ollama, concurrency: {max: 8, wait: 5s}, probe: 3s}
+    azure: {kind: azure, base_url: "https://x.example.com", api_version: 2024-10-21, deployments: {gpt-4.1: prod}}
+    aws: {kind: bedrock, region: eu-central-1, concurrency: {max: 8, wait: 5s}, probe: 3s}
     fast:
       kind: openai
       base_url: https://api.example.com/v1
@@ -142,7 +159,7 @@ models:
   routes:
     default: [{target: claude/m, weight: 3}, {target: local/default}]
     smart:
-      targets: [{target: claude/m, weight: 3}, {target: fast/m, weight: 1}]
+      targets: [{target: claude/m, weight: 3}, {target: azure/gpt-4.1, weight: 1}]
       strategy: weighted
       fallback: [overload, context]
       sticky: true
@@ -169,10 +186,10 @@ func TestTheGatewaysSettingsAreRead(t *testing.T) {
 		long.CacheTTL != 10*time.Minute || long.CacheThreshold != 0.9 || !slices.Equal(long.Guardrails, []string{"own"}) || !slices.Equal(long.Fallback, []string{"overload", "context"}) {
 		t.Errorf("long form: %+v", long)
 	}
-	if p := m.Providers["busy"]; p.Concurrency != (Concurrency{8, 64, 5 * time.Second}) || p.Probe != 3*time.Second || p.Quirks != "auto" {
-		t.Errorf("busy: %+v", p)
+	if p := m.Providers["aws"]; p.Region != "eu-central-1" || p.Concurrency != (Concurrency{8, 64, 5 * time.Second}) || p.Probe != 3*time.Second || p.Quirks != "auto" {
+		t.Errorf("aws: %+v", p)
 	}
-	if m.Providers["fast"].Prices["m"].CachedInputUSDPerMillion != 0.5 || m.MaxOutputTokens != 2048 {
+	if m.Providers["azure"].Deployments["gpt-4.1"] != "prod" || m.Providers["fast"].Prices["m"].CachedInputUSDPerMillion != 0.5 || m.MaxOutputTokens != 2048 {
 		t.Errorf("providers: %+v", m.Providers)
 	}
 	if m.Cache != (Cache{128_000_000, time.Hour, Semantic{"local/embed", 0.95}, true}) {

@@ -60,6 +60,8 @@ func exceptions() []exception {
 		{"core/agents", "internal/schema", "an agent's output schema; pure, it reads nothing"},
 		{"core/agents/llm", "internal/schema", "an answer held to its schema; pure, it reads nothing"},
 		{"internal/tools", "internal/schema", "the arguments of a call"},
+		{"services/aimodels/azure", "services/aimodels/openaicompat", "the same dialect at Azure's addresses"},
+		{"services/aimodels/bedrock", "services/aimodels/anthropic", "what Claude models take, wherever they are reached"},
 	}
 }
 

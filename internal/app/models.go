@@ -17,7 +17,10 @@ import (
 	"github.com/sutazai/sutazai/internal/metrics"
 	"github.com/sutazai/sutazai/services/aimodels"
 	"github.com/sutazai/sutazai/services/aimodels/anthropic"
+	"github.com/sutazai/sutazai/services/aimodels/azure"
+	"github.com/sutazai/sutazai/services/aimodels/bedrock"
 	"github.com/sutazai/sutazai/services/aimodels/constrained"
+	"github.com/sutazai/sutazai/services/aimodels/gemini"
 	"github.com/sutazai/sutazai/services/aimodels/local"
 	"github.com/sutazai/sutazai/services/aimodels/ollama"
 	"github.com/sutazai/sutazai/services/aimodels/openaicompat"
@@ -126,6 +129,12 @@ func newProvider(p config.Provider, http aimodels.HTTPConfig, context int) (clos
 	case "responses":
 		http.BaseURL = cmp.Or(http.BaseURL, "https://api.openai.com/v1")
 		return responses.New(responses.Config{HTTP: http})
+	case "gemini":
+		return gemini.New(gemini.Config{HTTP: http})
+	case "azure":
+		return azure.New(azure.Config{HTTP: http, APIVersion: p.APIVersion, Deployments: p.Deployments})
+	case "bedrock":
+		return bedrock.New(bedrock.Config{HTTP: http, Region: p.Region})
 	default:
 		return openaicompat.New(openaicompat.Config{HTTP: http, Quirks: p.Quirks})
 	}

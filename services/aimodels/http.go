@@ -210,7 +210,6 @@ func (c *HTTPClient) sendWith(ctx context.Context, key Key, method, path string,
 		return nil, false, err
 	}
 	retryAfter := parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
-	c.cfg.Keys.Report(key, resp.StatusCode, retryAfter)
 	body.rc, body.ContentType, body.length = resp.Body, resp.Header.Get("Content-Type"), resp.ContentLength
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		// The key and the conversation are meant for the configured address: a redirect is told, not followed.
@@ -220,11 +219,18 @@ func (c *HTTPClient) sendWith(ctx context.Context, key Key, method, path string,
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		defer body.Close()
 		text, err := io.ReadAll(io.LimitReader(body, 64<<10))
+		up := parseUpstream(text)
+		status := up.status(resp.StatusCode)
+		if retryAfter <= 0 {
+			retryAfter = up.RetryAfter
+		}
+		c.cfg.Keys.Report(key, status, retryAfter)
 		if err != nil && ctx.Err() != nil {
 			return nil, false, ctx.Err()
 		}
-		return nil, ofTheKey(resp.StatusCode), c.statusError(resp.StatusCode, text, retryAfter)
+		return nil, ofTheKey(status), c.mapError(status, up, retryAfter)
 	}
+	c.cfg.Keys.Report(key, resp.StatusCode, retryAfter)
 	return body, false, nil
 }
 

@@ -11,11 +11,13 @@ import (
 	"github.com/sutazai/sutazai/core"
 )
 
-// upstreamError is the union of the error bodies in use: {"error": {"message", "type", "code"}} and {"error": "text"}.
+// upstreamError is the union of the error bodies in use: {"error": {"message", "type", "code"}}, {"error": "text"} and
+// Google's, which has details.
 type upstreamError struct {
-	Message string
-	Type    string
-	Code    string
+	Message    string
+	Type       string // Google's: the reason, where it gives one
+	Code       string
+	RetryAfter time.Duration // Google gives it here and not in a header
 }
 
 func parseUpstream(body []byte) upstreamError {
@@ -31,9 +33,12 @@ func parseUpstream(body []byte) upstreamError {
 		Message string          `json:"message"`
 		Type    string          `json:"type"`
 		Code    json.RawMessage `json:"code"`
+		Details json.RawMessage `json:"details"`
 	}
 	if json.Unmarshal(outer.Error, &inner) == nil && inner.Message != "" {
-		return upstreamError{inner.Message, inner.Type, strings.Trim(string(inner.Code), `"`)}
+		up := upstreamError{Message: inner.Message, Type: inner.Type, Code: strings.Trim(string(inner.Code), `"`)}
+		up.readDetails(inner.Details)
+		return up
 	}
 	var text string
 	if json.Unmarshal(outer.Error, &text) == nil && text != "" {
@@ -45,11 +50,31 @@ func parseUpstream(body []byte) upstreamError {
 	return upstreamError{Message: outer.Message}
 }
 
-// statusError maps a status other than 2xx. What the server says is shown only where it helps to mend the request, and
-// never for a refused key, since servers repeat parts of it.
-func (c *HTTPClient) statusError(status int, body []byte, retryAfter time.Duration) *CallError {
-	up := parseUpstream(body)
-	return c.mapError(status, up, retryAfter)
+// readDetails takes what is of use from the list that Google's errors have.
+func (e *upstreamError) readDetails(raw json.RawMessage) {
+	var details []struct {
+		Reason     string `json:"reason"`
+		RetryDelay string `json:"retryDelay"` // such as 3.5s
+	}
+	if json.Unmarshal(raw, &details) != nil {
+		return
+	}
+	for _, d := range details {
+		if e.Type == "" {
+			e.Type = d.Reason
+		}
+		if delay, err := time.ParseDuration(d.RetryDelay); err == nil && delay > 0 {
+			e.RetryAfter = delay
+		}
+	}
+}
+
+// status is the HTTP status that says best what went wrong: Google answers to a wrong key with 400.
+func (e upstreamError) status(sent int) int {
+	if e.Type == "API_KEY_INVALID" {
+		return http.StatusUnauthorized
+	}
+	return sent
 }
 
 // StreamError maps an error object that a server sent in the middle of a 200 answer. Its code is an HTTP status where it
@@ -60,9 +85,11 @@ func (c *HTTPClient) StreamError(object []byte) error {
 	if err != nil || status < 400 || status > 599 {
 		status = http.StatusInternalServerError
 	}
-	return c.mapError(status, up, 0)
+	return c.mapError(up.status(status), up, up.RetryAfter)
 }
 
+// mapError maps a status other than 2xx. What the server says is shown only where it helps to mend the request, and never
+// for a refused key, since servers repeat parts of it.
 func (c *HTTPClient) mapError(status int, up upstreamError, retryAfter time.Duration) *CallError {
 	said := ""
 	if up.Message != "" {
@@ -74,7 +101,7 @@ func (c *HTTPClient) mapError(status int, up upstreamError, retryAfter time.Dura
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return final(core.CodeUnauthorized, "%s refuses the key (HTTP %d); check models.providers.%s.api_key", c.target(), status, c.cfg.Name)
-	case status < 500 && isContextFull(up):
+	case status < 500 && status != http.StatusTooManyRequests && isContextFull(up): // "too many tokens" may also be a limit per minute
 		return final(core.CodeContextFull, "the conversation does not fit the model's context%s", said)
 	case status < 500 && isRefusal(up):
 		return final(core.CodeRefused, "%s refuses to answer%s", c.target(), said)
@@ -86,7 +113,7 @@ func (c *HTTPClient) mapError(status int, up upstreamError, retryAfter time.Dura
 		return c.overloaded(core.CodeRateLimited, retryAfter, "%s is overloaded or its limit is reached (HTTP 429)%s", c.target(), said)
 	case status == http.StatusServiceUnavailable, status == statusOverloaded:
 		return c.overloaded(core.CodeUnavailable, retryAfter, "%s is overloaded (HTTP %d)%s", c.target(), status, said)
-	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly, status >= 500:
+	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusFailedDependency, status == http.StatusTooEarly, status >= 500:
 		e := Retryable(core.Errorf(core.CodeUnavailable, "%s failed (HTTP %d)%s", c.target(), status, said))
 		e.Err.RetryAfter = retryAfter
 		return e
@@ -109,7 +136,7 @@ func isContextFull(up upstreamError) bool {
 		return true
 	}
 	m := strings.ToLower(up.Message)
-	for _, s := range []string{"context length", "context size", "context window", "maximum context", "prompt is too long", "too many tokens"} {
+	for _, s := range []string{"context length", "context size", "context window", "maximum context", "prompt is too long", "too many tokens", "input is too long", "input token count"} {
 		if strings.Contains(m, s) {
 			return true
 		}

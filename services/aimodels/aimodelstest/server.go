@@ -50,8 +50,9 @@ type dialect interface {
 }
 
 // A dialect may also have keyHeader() string, the header in which keys come (else Authorization), begin() []byte, what
-// every stream starts with, reasoning(text string) []byte, a piece of what the model thinks, and fresh() dialect, which
-// writes one answer and may remember what it wrote.
+// every stream starts with, reasoning(text string) []byte, a piece of what the model thinks, fresh() dialect, which
+// writes one answer and may remember what it wrote, and address(r *http.Request) (model string, stream bool), for those
+// whose requests tell this in their address and not in the body.
 
 func newServer(script Script, models []string, d dialect, chat, list string) *Server {
 	if len(models) == 0 {
@@ -115,6 +116,11 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.fail(w, http.StatusBadRequest, err.Error())
 		return
+	}
+	if d, ok := s.dialect.(interface {
+		address(r *http.Request) (model string, stream bool)
+	}); ok {
+		req.Model, stream = d.address(r)
 	}
 	s.mu.Lock()
 	n := len(s.seen)

@@ -123,8 +123,8 @@ func callID(id string) string {
 	}, id)
 }
 
-// parts translates content. What another provider's model thought has no signature and is left out: the dialect takes
-// back only what its own models have signed.
+// parts translates content. What another provider's model thought has no signature, or a marked one, and is left out: the
+// dialect takes back only what its own models have signed.
 func parts(list []core.Part) ([]wireBlock, *core.Error) {
 	var out []wireBlock
 	for _, p := range list {
@@ -148,6 +148,8 @@ func block(p core.Part) (wireBlock, *core.Error) {
 		return wireBlock{Type: "text", Text: p.Text}, nil
 	case core.PartReasoning:
 		switch {
+		case marked(p.Signature) || marked(string(p.Data)):
+			return wireBlock{}, nil
 		case len(p.Data) > 0:
 			return wireBlock{Type: "redacted_thinking", Data: string(p.Data)}, nil
 		case p.Signature != "":
@@ -166,6 +168,9 @@ func block(p core.Part) (wireBlock, *core.Error) {
 		return wireBlock{}, core.Errorf(core.CodeInvalid, "models of Anthropic's dialect take no %s; send text, an image, a PDF or a text file", p.Kind)
 	}
 }
+
+// marked says whether a signature is another provider's: those begin with its name and a colon, which base64 does not have.
+func marked(signature string) bool { return strings.Contains(signature, ":") }
 
 func document(p core.Part) (wireBlock, *core.Error) {
 	b := wireBlock{Type: "document", Title: p.Name}

@@ -1,8 +1,11 @@
 package anthropic
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
+
+	"github.com/sutazai/sutazai/core"
 )
 
 // generation is what a Claude model's name tells of it. Names that tell nothing (those of compatible servers) have major 0
@@ -51,3 +54,44 @@ func (g generation) sampling() bool { return !g.atLeast(4, 7) && !g.alwaysThinks
 
 // oneSampler says whether the model refuses temperature and top_p together (since 4.1).
 func (g generation) oneSampler() bool { return g.atLeast(4, 1) }
+
+// takesSchemas says whether the model takes the schema of its answer (since 4.5).
+func (g generation) takesSchemas() bool { return g.atLeast(4, 5) }
+
+// Settings is what of a request depends on the generation of a Claude model, for other dialects in which such models are
+// reached.
+type Settings struct {
+	MaxTokens   int
+	Temperature *float64
+	TopP        *float64
+	Further     map[string]any // in the words of Anthropic's dialect
+	Schemas     bool           // it takes the schema of its answer
+}
+
+// SettingsOf translates the settings of a request to a Claude model.
+func SettingsOf(req core.ModelRequest) Settings {
+	g := generationOf(req.Model)
+	w := &wireRequest{MaxTokens: req.MaxTokens, ToolChoice: toolChoice(req)}
+	w.think(req, g)
+	if w.MaxTokens <= 0 {
+		w.MaxTokens = defaultMaxTokens
+	}
+	w.sample(req, g)
+	s := Settings{MaxTokens: w.MaxTokens, Temperature: w.Temperature, TopP: w.TopP, Further: map[string]any{}, Schemas: g.takesSchemas()}
+	if w.TopK != nil {
+		s.Further["top_k"] = *w.TopK
+	}
+	if w.Thinking != nil {
+		s.Further["thinking"] = w.Thinking
+	}
+	if w.OutputConfig != nil {
+		s.Further["output_config"] = w.OutputConfig
+	}
+	return s
+}
+
+// ClosedSchema makes a schema fit the part of JSON Schema that structured output of Claude models takes. ok is false where
+// nothing makes it fit; err says that it is no schema (CodeInvalid).
+func ClosedSchema(schema json.RawMessage) (fitting json.RawMessage, ok bool, err *core.Error) {
+	return closedSchema(schema)
+}

@@ -43,7 +43,8 @@ func conversation() []core.Message {
 		{
 			Role: core.RoleAssistant, Text: "I look.", Parts: []core.Part{
 				{Kind: core.PartReasoning, Text: "hm", Signature: "sig"}, {Kind: core.PartReasoning, Data: []byte("xyz")},
-				{Kind: core.PartReasoning, Text: "unsigned"}, {Kind: core.PartText, Text: "I look."},
+				{Kind: core.PartReasoning, Text: "unsigned"}, {Kind: core.PartReasoning, Text: "other", Signature: "gemini:sig"}, {Kind: core.PartReasoning, Data: []byte("bedrock:xyz")},
+				{Kind: core.PartText, Text: "I look."},
 			},
 			ToolCalls: []core.ToolCall{{ID: "functions.now:0", Name: "now", Arguments: json.RawMessage(`{"zone":"UTC"}`)}, {ID: "c2", Name: "look"}},
 		},

@@ -10,7 +10,8 @@ import (
 
 // Embed turns texts into vectors.
 func (p *Provider) Embed(ctx context.Context, req core.EmbedRequest) (core.EmbedResponse, error) {
-	in := map[string]any{"model": req.Model, "input": req.Inputs, "encoding_format": "float"}
+	address, name := p.cfg.Locate("/embeddings", req.Model)
+	in := map[string]any{"model": name, "input": req.Inputs, "encoding_format": "float"}
 	if req.Dimensions > 0 {
 		in["dimensions"] = req.Dimensions
 	}
@@ -26,7 +27,7 @@ func (p *Provider) Embed(ctx context.Context, req core.EmbedRequest) (core.Embed
 			PromptTokens int64 `json:"prompt_tokens"`
 		} `json:"usage"`
 	}
-	if err := p.http.PostJSON(ctx, "/embeddings", in, &out); err != nil {
+	if err := p.http.PostJSON(ctx, address, in, &out); err != nil {
 		return core.EmbedResponse{}, err
 	}
 	// The index says which input a vector belongs to; the order of the list does not.

@@ -16,8 +16,9 @@ func (p *Provider) Forwards(c *dialect.Call) bool { return c.Dialect == dialect.
 // Forward sends the client's own body. What is changed: the model's name, fields that the server is known to refuse, usage
 // in streams where the client did not ask for it, and the bound of the answer where money is limited.
 func (p *Provider) Forward(ctx context.Context, model string, c *dialect.Call) (*aimodels.Body, error) {
+	address, name := p.cfg.Locate("/chat/completions", model)
 	edits := make([]dialect.Edit, 1, 4)
-	edits[0] = dialect.Edit{Key: "model", Value: dialect.String(model)}
+	edits[0] = dialect.Edit{Key: "model", Value: dialect.String(name)}
 	if c.Stream && c.HideUsage && !p.quirks.noUsage {
 		edits = append(edits, dialect.Edit{Key: "stream_options", Value: []byte(`{"include_usage":true}`)})
 	}
@@ -49,5 +50,5 @@ func (p *Provider) Forward(ctx context.Context, model string, c *dialect.Call) (
 		}
 		edits = append(edits, dialect.Edit{Key: field, Value: b, IfMissing: true})
 	}
-	return p.http.PostBytes(ctx, "/chat/completions", c.Body.With(edits...), nil)
+	return p.http.PostBytes(ctx, address, c.Body.With(edits...), nil)
 }

@@ -21,6 +21,9 @@ type Config struct {
 	HTTP   aimodels.HTTPConfig
 	Quirks string         // a row of the table of quirks; "" or "auto" = told by the address
 	Extra  map[string]any // further fields of every chat request, such as a server's own sampling settings
+	// Locate says where the dialect's path (such as /chat/completions) is for a model, and by which name the server knows
+	// the model; nil = the path itself, the model's name. The list of models is asked for with the model "".
+	Locate func(path, model string) (address, name string)
 }
 
 // Provider calls one server. Safe for many goroutines.
@@ -35,6 +38,9 @@ func New(cfg Config) (*Provider, error) {
 	q, ok := QuirksOf(cfg.Quirks, cfg.HTTP.BaseURL)
 	if !ok {
 		return nil, core.Errorf(core.CodeInvalid, "models.providers.%s.quirks: %q is not in the table of quirks", cfg.HTTP.Name, cfg.Quirks)
+	}
+	if cfg.Locate == nil {
+		cfg.Locate = func(path, model string) (string, string) { return path, model }
 	}
 	c, err := aimodels.NewHTTPClient(cfg.HTTP)
 	if err != nil {
@@ -53,7 +59,8 @@ func (p *Provider) Models(ctx context.Context) ([]core.Model, error) {
 			ID string `json:"id"`
 		} `json:"data"`
 	}
-	if err := p.http.Get(ctx, "/models", &list); err != nil {
+	address, _ := p.cfg.Locate("/models", "")
+	if err := p.http.Get(ctx, address, &list); err != nil {
 		return nil, err
 	}
 	models := make([]core.Model, 0, len(list.Data))
@@ -66,7 +73,9 @@ func (p *Provider) Models(ctx context.Context) ([]core.Model, error) {
 // Chat makes one call. It always asks for a stream, so that a server that stops in mid answer is noticed; a server that
 // answers with one JSON object all the same is understood.
 func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
-	body, err := p.http.Post(ctx, "/chat/completions", p.request(req))
+	var address string
+	address, req.Model = p.cfg.Locate("/chat/completions", req.Model)
+	body, err := p.http.Post(ctx, address, p.request(req))
 	if err != nil {
 		return core.ModelResponse{}, err
 	}

@@ -22,6 +22,8 @@ type Quirks struct {
 func quirks() []Quirks {
 	return []Quirks{
 		{Name: "openai", hosts: []string{"api.openai.com"}, maxTokens: "max_completion_tokens"},
+		{Name: "azure", hosts: []string{"openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"}, maxTokens: "max_completion_tokens"},
+		{Name: "azure-2024", noUsage: true, noSchema: true, drop: []string{"parallel_tool_calls", "reasoning_effort"}}, // API versions before 2024-09
 		{Name: "vllm"},
 		{Name: "llamacpp"},
 		{Name: "lmstudio"},

@@ -204,6 +204,7 @@ func TestRequests(t *testing.T) {
 				Role: core.RoleAssistant, Text: "I look.",
 				Parts: []core.Part{
 					{Kind: core.PartReasoning, Text: "hm", Signature: "e1"}, {Kind: core.PartReasoning, Text: "another provider's"},
+					{Kind: core.PartReasoning, Text: "another provider's", Signature: "gemini:e3"},
 					{Kind: core.PartReasoning, Signature: "e2"}, {Kind: core.PartText, Text: "I look."},
 				},
 				ToolCalls: []core.ToolCall{{ID: "c1", Name: "look", Arguments: json.RawMessage(`{"q":1}`)}, {ID: "c2", Name: "now", Arguments: json.RawMessage(`{}`)}},

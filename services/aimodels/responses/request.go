@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"strings"
 
 	"github.com/sutazai/sutazai/core"
 )
@@ -143,7 +144,7 @@ func reasoning(body map[string]any, req core.ModelRequest) {
 func thought(list []core.Message) bool {
 	for _, m := range list {
 		for _, p := range m.Parts {
-			if p.Kind == core.PartReasoning && p.Signature != "" {
+			if signed(p) {
 				return true
 			}
 		}
@@ -172,11 +173,17 @@ func input(list []core.Message) (instructions string, items []wireItem) {
 	return instructions, items
 }
 
-// assistant is what the model thought, said and called, an item each. Thoughts without a signature are another provider's.
+// signed says whether a part is a thought that servers of this dialect have signed: other providers' signatures begin with
+// the provider's name and a colon, which base64 does not have.
+func signed(p core.Part) bool {
+	return p.Kind == core.PartReasoning && p.Signature != "" && !strings.Contains(p.Signature, ":")
+}
+
+// assistant is what the model thought, said and called, an item each. Other providers' thoughts are left out.
 func assistant(m core.Message) []wireItem {
 	var out []wireItem
 	for _, p := range m.Parts {
-		if p.Kind == core.PartReasoning && p.Signature != "" {
+		if signed(p) {
 			it := wireItem{Type: "reasoning", Summary: []wirePart{}, Encrypted: p.Signature}
 			if p.Text != "" {
 				it.Summary = append(it.Summary, wirePart{Type: "summary_text", Text: p.Text})
