@@ -67,7 +67,7 @@ func (s *server) testModel(ctx context.Context, in *modelTestInput) (*output[mod
 		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, providerFault(err)
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	return &output[modelTest]{modelTest{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/auth"
@@ -69,12 +70,17 @@ func readAll(r *http.Request) ([]byte, error) {
 	return nil, core.Errorf(core.CodeInvalid, "the body is longer than its Content-Length")
 }
 
-// WriteBody writes a whole answer whose bytes are ready. Its error is the client's leaving.
-func WriteBody(w http.ResponseWriter, contentType string, b []byte) error {
+// wholeTime is how long a client may take to read an answer that is written at once.
+const wholeTime = 60 * time.Second
+
+// WriteBody writes a whole answer whose bytes are ready. Its error is the client's leaving, or its not reading.
+func WriteBody(w http.ResponseWriter, status int, contentType string, b []byte) error {
 	h := w.Header()
 	h["Content-Type"] = []string{contentType}
 	h["Cache-Control"] = []string{"no-store"}
-	w.WriteHeader(http.StatusOK)
+	// A writer without deadlines is a test's.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wholeTime))
+	w.WriteHeader(status)
 	_, err := w.Write(b)
 	return err
 }

@@ -34,12 +34,22 @@ func (c *Chats) Exchange(ctx context.Context, call *dialect.Call, out dialect.An
 	if name, ok := strings.CutPrefix(call.Model, AgentPrefix); ok {
 		return c.agent(ctx, name, call, out)
 	}
-	return c.Models.Exchange(ctx, call, out)
+	return providerFault(c.Models.Exchange(ctx, call, out))
+}
+
+// providerFault keeps a provider's refusal of our key apart from a refusal of the client's: that one may sign in again,
+// this one only the server's owner can mend.
+func providerFault(err error) error {
+	if core.CodeOf(err) != core.CodeUnauthorized {
+		return err
+	}
+	return core.Wrap(core.CodeInternal, err, "%s", core.MessageOf(err))
 }
 
 // Embed turns texts into vectors.
 func (c *Chats) Embed(ctx context.Context, req core.EmbedRequest) (core.EmbedResponse, error) {
-	return c.Models.Embed(ctx, req)
+	r, err := c.Models.Embed(ctx, req)
+	return r, providerFault(err)
 }
 
 // List lists what can be called: agents first, then routes and models.

@@ -105,9 +105,9 @@ func WriteOpenAIError(w http.ResponseWriter, r *http.Request, log *slog.Logger, 
 
 // WriteOpenAIJSON writes an object of OpenAI's dialects.
 func WriteOpenAIJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	// The header is out; a client that has left is told nothing.
-	_ = json.NewEncoder(w).Encode(v)
+	b, err := json.Marshal(v)
+	if err != nil { // cannot be: these are our own types
+		status, b = http.StatusInternalServerError, []byte(`{"error":{"message":"internal error","type":"server_error","param":null,"code":"internal_error"}}`)
+	}
+	_ = WriteBody(w, status, "application/json", append(b, '\n')) // a client that has left is told nothing
 }

@@ -32,7 +32,7 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 	started := s.announce(st)
 	stopMark := s.markStarted(st)
 	deltas := &deltaWriter{s: s, message: r.Messages, earlier: earlier}
-	a.Request.Caller, a.Request.Session = callerOf(r.Run), r.ID
+	a.Request.Caller, a.Request.Session, a.Request.CostLimit = callerOf(r.Run), r.ID, costLeft(*r)
 	resp, err := s.o.Models.Chat(s.ask, a.Request, deltas.add)
 	deltas.flush()
 	stopMark()
@@ -91,6 +91,15 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 }
 
 // callerOf says for whom a run calls models; whoever serves them knows the project of the key.
+// costLeft is what a turn's cost limit leaves for the next call, in millionths of a US dollar; 0 = it has none. A turn that
+// has used its limit up is ended by its agent before it comes to this.
+func costLeft(r core.RunRecord) int64 {
+	if r.Limits.CostMicroUSD <= 0 {
+		return 0
+	}
+	return max(1, r.Limits.CostMicroUSD-(r.Usage.CostMicroUSD-r.Turn.CostMicroUSD))
+}
+
 func callerOf(r core.Run) core.Caller {
 	c := core.Caller{Actor: r.CreatedBy, Agent: r.Agent, Run: r.ID}
 	if id, ok := strings.CutPrefix(r.CreatedBy, "key:"); ok {

@@ -126,7 +126,8 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err := countLedger(registry, a.ledger.Stats); err != nil {
 		return nil, err
 	}
-	a.answers = cache.New(cache.Options{Memory: cfg.Models.Cache.Memory, TTL: cfg.Models.Cache.TTL, Store: database.NewCache(a.db), Logger: o.Logger})
+	a.answers = cache.New(cache.Options{Memory: cfg.Models.Cache.Memory, TTL: cfg.Models.Cache.TTL, Store: database.NewCache(a.db), Logger: o.Logger,
+		Observe: func(c cache.Observation) { observer.CacheLooked(c.Kind, string(c.Result)) }})
 	a.onDrained(func() error { a.answers.Close(); return nil })
 	a.limits = ratelimit.NewLimits(rates(cfg), time.Now)
 	rings, err := newKeyRings(cfg)

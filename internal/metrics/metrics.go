@@ -20,6 +20,7 @@ type Metrics struct {
 	cost       *prometheus.CounterVec
 	dead       prometheus.Counter
 	guarded    *prometheus.CounterVec
+	looked     *prometheus.CounterVec
 	cached     *prometheus.CounterVec
 	calls      *prometheus.CounterVec
 	callTime   *prometheus.HistogramVec
@@ -43,12 +44,13 @@ func New(r prometheus.Registerer) (*Metrics, error) {
 		cost:       counter("sutazai_cost_dollars_total", "Money spent by steps, in US dollars.", "kind"),
 		dead:       prometheus.NewCounter(prometheus.CounterOpts{Name: "sutazai_runs_dead_lettered_total", Help: "Runs set aside because they crashed the server too often."}),
 		guarded:    counter("sutazai_guardrail_findings_total", "What guardrails found, and with the action error calls of checkers that failed.", "policy", "check", "direction", "action"),
+		looked:     counter("sutazai_cache_results_total", "Lookups and mishaps of the cache by kind of entry: memory, table, miss, failure, damaged, dropped.", "kind", "result"),
 		cached:     counter("sutazai_cache_lookups_total", "Model calls by what the cache of answers said.", "state"),
 		calls:      counter("sutazai_model_calls_total", "Tries of model calls.", "target", "code"),
 		callTime:   histogram("sutazai_model_call_duration_seconds", "Time of one try of a model call.", "target"),
 		firstText:  histogram("sutazai_model_first_text_seconds", "Time until the first piece of text of a model call.", "target"),
 	}
-	for _, c := range []prometheus.Collector{m.runs, m.runSeconds, m.steps, m.stepTime, m.tokens, m.cost, m.dead, m.guarded, m.cached, m.calls, m.callTime, m.firstText} {
+	for _, c := range []prometheus.Collector{m.runs, m.runSeconds, m.steps, m.stepTime, m.tokens, m.cost, m.dead, m.guarded, m.looked, m.cached, m.calls, m.callTime, m.firstText} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -80,6 +82,9 @@ func (m *Metrics) RunDeadLettered(string) { m.dead.Inc() }
 func (m *Metrics) GuardrailFound(policy, check, direction, action string) {
 	m.guarded.WithLabelValues(policy, check, direction, action).Inc()
 }
+
+// CacheLooked counts how a lookup in the cache went, or a mishap of it.
+func (m *Metrics) CacheLooked(kind, result string) { m.looked.WithLabelValues(kind, result).Inc() }
 
 // CacheAsked counts what the cache of answers said to a model call: hit, miss or bypass.
 func (m *Metrics) CacheAsked(state string) { m.cached.WithLabelValues(state).Inc() }

@@ -35,14 +35,16 @@ func (g *Gateway) Chat(ctx context.Context, req core.ModelRequest, onDelta func(
 		req.MaxTokens = account.cap
 	}
 	var resp core.ModelResponse
-	j := &job{g: g, route: r, session: req.Session, try: func(ctx context.Context, a *attempt) error {
-		var err error
-		resp, err = g.chatOnce(ctx, a, req, guard, onDelta)
+	j := &job{g: g, route: r, session: req.Session, patient: req.Caller.Run != "", try: func(ctx context.Context, a *attempt) error {
+		r, err := g.chatOnce(ctx, a, req, guard, onDelta)
+		if err == nil { // of two that race, one at most
+			resp = r
+		}
 		return err
 	}}
 	err = j.run(ctx)
 	resp.Attempts = j.attempts
-	account.settle(core.UsageEntry{Model: lastTarget(j), Usage: resp.Usage, Code: codeOf(err)})
+	account.settle(core.UsageEntry{Model: lastTarget(j), Usage: j.used, Code: codeOf(err)})
 	if err != nil {
 		return core.ModelResponse{Attempts: j.attempts}, err
 	}
@@ -51,10 +53,12 @@ func (g *Gateway) Chat(ctx context.Context, req core.ModelRequest, onDelta func(
 
 // chatOnce makes one try of a translated call.
 func (g *Gateway) chatOnce(ctx context.Context, a *attempt, req core.ModelRequest, guard *outputGuard, onDelta func(core.Delta)) (core.ModelResponse, error) {
+	came := int64(0) // bytes of the answer
 	forward := func(d core.Delta) {
 		if d == (core.Delta{}) || !a.begin() {
 			return
 		}
+		came += int64(len(d.Text) + len(d.Reasoning))
 		if onDelta != nil {
 			d.Attempt = a.number
 			onDelta(d)
@@ -65,7 +69,11 @@ func (g *Gateway) chatOnce(ctx context.Context, a *attempt, req core.ModelReques
 	out.Model = a.target.Model
 	resp, err := g.providers[a.target.Provider].Provider.Chat(ctx, out, watched.delta)
 	if err == nil {
+		resp.Model, resp.Usage = a.target.String(), g.usage(a.target, req, resp)
+		a.usage = resp.Usage // also where a guardrail then refuses the answer
 		resp, err = watched.finish(resp)
+	} else if came > 0 { // what broke has been paid for as far as it went
+		a.usage = g.priced(a.target.String(), core.Usage{InputTokens: estimateInput(req), OutputTokens: (came + 3) / 4})
 	}
 	if err == nil && !a.begin() {
 		err = errLost
@@ -73,9 +81,6 @@ func (g *Gateway) chatOnce(ctx context.Context, a *attempt, req core.ModelReques
 	if err != nil {
 		return core.ModelResponse{}, err
 	}
-	resp.Model = a.target.String()
-	resp.Usage = g.usage(a.target, req, resp)
-	a.usage = resp.Usage
 	return resp, nil
 }
 

@@ -32,12 +32,14 @@ func (g *Gateway) Embed(ctx context.Context, req core.EmbedRequest) (core.EmbedR
 	}
 	var resp core.EmbedResponse
 	j := &job{g: g, route: r, try: func(ctx context.Context, a *attempt) error {
-		var err error
-		resp, err = g.embedOnce(ctx, a, req)
+		r, err := g.embedOnce(ctx, a, req)
+		if err == nil { // of two that race, one at most
+			resp = r
+		}
 		return err
 	}}
 	err = j.run(ctx)
-	a.settle(core.UsageEntry{Kind: core.UsageEmbed, Model: lastTarget(j), Usage: resp.Usage, Code: codeOf(err)})
+	a.settle(core.UsageEntry{Kind: core.UsageEmbed, Model: lastTarget(j), Usage: j.used, Code: codeOf(err)})
 	return resp, err
 }
 

@@ -3,6 +3,7 @@ package aimodels
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/dialect"
@@ -24,6 +25,7 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 		return &dialect.UnknownModel{Err: err}
 	}
 	x := &exchange{g: g, call: c, out: out}
+	x.request = sync.OnceValues(x.translate)
 	if x.guard, err = g.guardCall(ctx, r, c); err != nil {
 		return err
 	}
@@ -35,7 +37,7 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 	x.heard = x.cached.recorder()
 	// A token is at least a byte long, so that the body's length bounds the input; images and files may count otherwise.
 	answers := max(1, int(min(c.Body.Int("n"), maxAnswers))) // several answers to one call cost so many times as much
-	output := c.MaxOutput
+	output := min(max(c.MaxOutput, 0), maxTokens)
 	if output == 0 {
 		output = g.cfg.MaxOutput
 	}
@@ -54,9 +56,13 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 	if told, ok := errors.AsType[*toldError](err); ok {
 		err, code = nil, codeOf(told.err) // the client has read it in its own dialect
 	}
-	a.settle(core.UsageEntry{Model: lastTarget(j), Usage: x.usage, Code: code, Cache: core.CacheState(x.cached.State)})
+	if err != nil && j.used.Tokens() == 0 && ctx.Err() != nil && len(j.attempts) > 0 {
+		// The client left while a provider worked for it, which is not for nothing.
+		j.used = g.priced(lastTarget(j), core.Usage{InputTokens: int64(len(c.Body.Bytes)+3) / 4})
+	}
+	a.settle(core.UsageEntry{Model: lastTarget(j), Usage: j.used, Code: code, Cache: core.CacheState(x.cached.State)})
 	if code == "" {
-		x.cached.storeRaw(x.heard, lastTarget(j), x.usage)
+		x.cached.storeRaw(x.heard, lastTarget(j), j.used)
 	}
 	return err
 }
@@ -93,12 +99,11 @@ func (e *toldError) Unwrap() error { return e.err }
 
 // exchange is the state of one Exchange.
 type exchange struct {
-	g     *Gateway
-	call  *dialect.Call
-	out   dialect.Answer
-	guard *outputGuard
-	req   *core.ModelRequest // the call translated, once it was needed
-	usage core.Usage         // of the attempt that answered
+	g       *Gateway
+	call    *dialect.Call
+	out     dialect.Answer
+	guard   *outputGuard
+	request func() (core.ModelRequest, error) // the call translated, once for all attempts
 
 	cached *cacheLookup
 	heard  *cacheRecorder // nil where the answer is not kept
@@ -106,6 +111,9 @@ type exchange struct {
 
 // maxAnswers is how many answers one call may ask for (OpenAI's own bound of n).
 const maxAnswers = 128
+
+// maxTokens bounds what a client says that an answer may have, so that sums stay sums.
+const maxTokens = 1 << 31
 
 // modelHeader tells which model answered.
 const modelHeader = "X-SutazAI-Model"
@@ -115,18 +123,24 @@ func (x *exchange) try(ctx context.Context, a *attempt) error {
 	if f, ok := p.(Forwarder); ok && x.guard == nil && !x.call.Translate && forwards(p, f, a.target.Model, x.call) {
 		return x.forward(ctx, a, f)
 	}
-	if x.req == nil {
-		req, err := x.call.Decode(x.call.Body.Bytes)
-		if err != nil {
-			return err
-		}
-		req.Caller, req.Session = x.call.Caller, x.call.Session
-		if x.call.CapOutput > 0 {
-			req.MaxTokens = x.call.CapOutput
-		}
-		x.req = &req
+	req, err := x.request()
+	if err != nil {
+		return err
 	}
-	return x.translated(ctx, a)
+	return x.translated(ctx, a, req)
+}
+
+// translate decodes the call, once for all attempts.
+func (x *exchange) translate() (core.ModelRequest, error) {
+	req, err := x.call.Decode(x.call.Body.Bytes)
+	if err != nil {
+		return req, err
+	}
+	req.Caller, req.Session = x.call.Caller, x.call.Session
+	if x.call.CapOutput > 0 {
+		req.MaxTokens = x.call.CapOutput
+	}
+	return req, nil
 }
 
 func forwards(p Provider, f Forwarder, model string, c *dialect.Call) bool {
@@ -137,7 +151,7 @@ func forwards(p Provider, f Forwarder, model string, c *dialect.Call) bool {
 }
 
 // translated makes one try through the project's own words.
-func (x *exchange) translated(ctx context.Context, a *attempt) error {
+func (x *exchange) translated(ctx context.Context, a *attempt, req core.ModelRequest) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var undelivered error
@@ -153,7 +167,7 @@ func (x *exchange) translated(ctx context.Context, a *attempt) error {
 			}
 		}
 	}
-	resp, err := x.g.chatOnce(ctx, a, *x.req, x.guard, onDelta)
+	resp, err := x.g.chatOnce(ctx, a, req, x.guard, onDelta)
 	if undelivered != nil {
 		return &clientError{undelivered}
 	}
@@ -161,7 +175,6 @@ func (x *exchange) translated(ctx context.Context, a *attempt) error {
 		return err
 	}
 	x.head(a)
-	x.usage = resp.Usage
 	x.cached.storeResponse(&resp)
 	if err := x.out.Done(resp); err != nil {
 		return &clientError{err}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/budget"
 	"github.com/sutazai/sutazai/internal/dialect"
 	"github.com/sutazai/sutazai/services/aimodels"
 	"github.com/sutazai/sutazai/services/aimodels/openaicompat"
@@ -235,7 +236,8 @@ type leaver struct {
 	leave func()
 }
 
-func (l *leaver) Raw(b []byte) error { l.leave(); return l.sink.Raw(b) }
+func (l *leaver) Raw(b []byte) error       { l.leave(); return l.sink.Raw(b) }
+func (l *leaver) Delta(d core.Delta) error { l.leave(); return l.sink.Delta(d) }
 
 func TestTheFasterOfTwoHedgedTargetsAnswersAndTheOtherIsCancelled(t *testing.T) {
 	t.Parallel()
@@ -356,5 +358,137 @@ func TestAConversationIsKnownByItsBeginningWithoutAnId(t *testing.T) {
 	}
 	if len(used) < 2 {
 		t.Errorf("all conversations went to %v", used)
+	}
+}
+
+func TestOfTwoHedgedTargetsOnlyTheWinnersAnswerCounts(t *testing.T) {
+	t.Parallel()
+	r := aimodels.Ordered("slow/m", "quick/m")
+	r.Hedge = time.Millisecond
+	g := gateway(t, aimodels.Config{Routes: map[string]aimodels.Route{"r": r}}, map[string]aimodels.Endpoint{
+		"slow": upstream(t, "slow", func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = r.Body.Read(make([]byte, 1<<10))
+			<-r.Context().Done()
+		}),
+		"quick": upstream(t, "quick", func(w http.ResponseWriter, _ *http.Request) { events(w, hel, lo, stop, usage, "[DONE]") }),
+	})
+	for range 20 {
+		resp, err := g.Chat(t.Context(), core.ModelRequest{Model: "r", Messages: []core.Message{{Role: core.RoleUser, Text: "hi"}}}, nil)
+		if err != nil || resp.Message.Text != "Hello" || resp.Model != "quick/m" || resp.Usage.OutputTokens != 2 {
+			t.Fatalf("got %+v %v", resp, err)
+		}
+		c := newCall(t, `{"model":"r","stream":true,"messages":[]}`)
+		c.Translate = true
+		out := &sink{}
+		if err := g.Exchange(t.Context(), c, out); err != nil || out.text != "Hello" || out.done == nil {
+			t.Fatalf("got %q %+v %v", out.text, out.done, err)
+		}
+	}
+}
+
+func TestRunsWaitForTheirTurnWhereClientsAreRefused(t *testing.T) {
+	t.Parallel()
+	started, end := make(chan struct{}, 2), make(chan struct{})
+	g := gateway(t, aimodels.Config{Limits: map[string]aimodels.Limit{"up": {Max: 1}}}, map[string]aimodels.Endpoint{
+		"up": upstream(t, "up", func(w http.ResponseWriter, _ *http.Request) {
+			started <- struct{}{}
+			<-end
+			events(w, hel, lo, stop, "[DONE]")
+		}),
+	})
+	ask := func(c core.Caller) error {
+		_, err := g.Chat(t.Context(), core.ModelRequest{Model: "up/m", Caller: c, Messages: []core.Message{{Role: core.RoleUser, Text: "hi"}}}, nil)
+		return err
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- ask(core.Caller{Run: "r1"}) }()
+	<-started
+	go func() { ended <- ask(core.Caller{Run: "r2"}) }()
+	if err := ask(core.Caller{Key: "k"}); core.CodeOf(err) != core.CodeRateLimited {
+		t.Errorf("a client beyond the queue got %v", err)
+	}
+	close(end)
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Errorf("a run got %v", err)
+		}
+	}
+}
+
+// till keeps what calls were charged.
+type till struct {
+	mu      sync.Mutex
+	entries []core.UsageEntry
+}
+
+func (t *till) Reserve(context.Context, core.Caller, core.Amount) (*budget.Reservation, error) {
+	return &budget.Reservation{}, nil
+}
+
+func (t *till) Settle(e core.UsageEntry, _ *budget.Reservation) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.entries = append(t.entries, e)
+}
+
+// strict refuses every answer.
+type strict struct{}
+
+func (strict) Allow([]string, string) error { return nil }
+func (strict) Texts(_ context.Context, _, texts []string) ([]string, error) {
+	return texts, nil
+}
+func (strict) JSON(_ context.Context, _ []string, body []byte) ([]byte, error) { return body, nil }
+func (strict) Answer(context.Context, []string) aimodels.AnswerCheck           { return refuser{} }
+
+type refuser struct{}
+
+func (refuser) Add(string) (string, error) { return "", nil }
+func (refuser) End() (string, error) {
+	return "", core.Errorf(core.CodeRefused, "the answer is not allowed")
+}
+
+func TestWhatAProviderWorkedForIsChargedAlsoWhereTheClientGetsNoAnswer(t *testing.T) {
+	t.Parallel()
+	endless := func(w http.ResponseWriter, r *http.Request) {
+		events(w, hel, lo)
+		<-r.Context().Done()
+	}
+	for name, c := range map[string]struct {
+		handler   http.HandlerFunc
+		translate bool
+		guards    aimodels.Guards
+		leaves    bool
+	}{
+		"leaves a stream of bytes":         {handler: endless, leaves: true},
+		"leaves a translated stream":       {handler: endless, translate: true, leaves: true},
+		"leaves before the first word":     {handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+		"a guardrail refuses the answer":   {handler: func(w http.ResponseWriter, _ *http.Request) { events(w, hel, lo, stop, usage, "[DONE]") }, guards: strict{}},
+		"the provider breaks in midstream": {handler: func(w http.ResponseWriter, _ *http.Request) { events(w, hel, lo); panic(http.ErrAbortHandler) }, translate: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			money := &till{}
+			g := gateway(t, aimodels.Config{
+				Money: money, Guards: c.guards, DefaultGuardrails: []string{"strict"}, Prices: map[string]aimodels.Price{"up/m": {Input: 100, Output: 1000}},
+			}, map[string]aimodels.Endpoint{"up": upstream(t, "up", func(w http.ResponseWriter, r *http.Request) {
+				_, _ = r.Body.Read(make([]byte, 1<<10)) // only then is a caller's leaving seen
+				c.handler(w, r)
+			})})
+			ctx, leave := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer leave()
+			call := newCall(t, `{"model":"up/m","stream":true,"messages":[{"role":"user","content":"a question of some length"}]}`)
+			call.Translate = c.translate
+			var out dialect.Answer = &sink{}
+			if c.leaves {
+				out = &leaver{sink: &sink{}, leave: leave}
+			}
+			if err := g.Exchange(ctx, call, out); err == nil {
+				t.Error("there was an answer")
+			}
+			if len(money.entries) != 1 || money.entries[0].Usage.InputTokens == 0 || money.entries[0].Usage.CostMicroUSD == 0 || money.entries[0].Code == "" {
+				t.Errorf("charged %+v", money.entries)
+			}
+		})
 	}
 }

@@ -67,10 +67,10 @@ func (x *exchange) forwardWhole(a *attempt, body *Body) error {
 	if fault := answer.Get("error"); fault != nil && x.call.Dialect != dialect.OpenAIResponses {
 		return body.StreamError(fault)
 	}
-	x.count(a, dialect.ReadUsage(x.call.Dialect, answer), len(b))
 	if !a.begin() {
 		return errLost
 	}
+	x.count(a, dialect.ReadUsage(x.call.Dialect, answer), len(b))
 	x.head(a)
 	x.heard.write(b)
 	if err := x.out.Raw(b); err != nil {
@@ -88,7 +88,7 @@ func (x *exchange) count(a *attempt, u core.Usage, answered int) {
 		u.OutputTokens = int64(answered+3) / 4
 	}
 	u.CostMicroUSD = x.g.cfg.price(a.target).of(u)
-	a.usage, x.usage = u, u
+	a.usage = u
 }
 
 // forwardStream passes events on as they come. Nothing goes out before the first that holds something of the answer, so
@@ -106,7 +106,7 @@ func (x *exchange) forwardStream(a *attempt, body *Body) error {
 		}
 	}()
 	err := s.pump(body)
-	if s.begun || err == nil {
+	if s.begun {
 		x.count(a, s.watch.Usage(), s.bytes/4) // about a quarter of an event's bytes are text
 	}
 	return err

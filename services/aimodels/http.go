@@ -308,9 +308,9 @@ func (b *Body) Explain(err error) error {
 	cause := context.Cause(b.ctx)
 	switch {
 	case errors.Is(cause, errFirstByte):
-		return Retryable(core.Wrap(core.CodeUnavailable, err, "provider %s at %s did not begin to answer within %s", cfg.Name, b.c.base.Host, cfg.FirstByteTimeout))
+		return Retryable(core.Wrap(core.CodeTimeout, err, "provider %s at %s did not begin to answer within %s", cfg.Name, b.c.base.Host, cfg.FirstByteTimeout))
 	case errors.Is(cause, errIdle):
-		return Retryable(core.Wrap(core.CodeUnavailable, err, "provider %s at %s stopped in mid answer for more than %s", cfg.Name, b.c.base.Host, cfg.IdleTimeout))
+		return Retryable(core.Wrap(core.CodeTimeout, err, "provider %s at %s stopped in mid answer for more than %s", cfg.Name, b.c.base.Host, cfg.IdleTimeout))
 	case errors.Is(err, errTooLarge):
 		return &CallError{Err: core.Errorf(core.CodeTooLarge, "the answer of provider %s is larger than %d bytes", cfg.Name, cfg.MaxBody)}
 	case errors.Is(err, errRedirect):

@@ -20,9 +20,12 @@ type job struct {
 	try func(ctx context.Context, a *attempt) error
 	// once says that output cannot be taken back: after an attempt has begun to give it, none follows.
 	once bool
+	// patient says that the call waits for its turn at a busy provider for as long as it takes.
+	patient bool
 
 	mu       sync.Mutex
 	attempts []core.Attempt
+	used     core.Usage // by all attempts
 	began    atomic.Bool
 }
 
@@ -34,7 +37,7 @@ type attempt struct {
 	race   *race // nil where only one target is asked
 	start  time.Time
 	first  time.Duration // until the first output; 0 = none yet
-	usage  core.Usage    // set by the try
+	usage  core.Usage    // set by the try, also by one that broke after it had begun to give output
 }
 
 // begin is called before an attempt's output goes out, each time. false: another target was faster.
@@ -104,7 +107,7 @@ func (j *job) target(ctx context.Context, t Target, r *race) error {
 			}
 			return openError(state)
 		}
-		if err := limit.acquire(ctx); err != nil {
+		if err := limit.acquire(ctx, j.patient); err != nil {
 			if state.breaker.IsHalfOpen() {
 				state.breaker.Open() // the permit was not used
 			}
@@ -157,6 +160,7 @@ func (j *job) attempt(ctx context.Context, t Target, state *targetState, r *race
 	if err != nil {
 		done.Error = attemptText(err)
 	}
+	j.used = j.used.Add(a.usage)
 	j.mu.Unlock()
 	if g.cfg.Observe != nil && !errors.Is(err, errLost) {
 		o := Observation{Target: t.String(), Took: end.Sub(a.start), FirstDelta: a.first, Usage: a.usage}

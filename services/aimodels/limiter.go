@@ -30,11 +30,12 @@ type limiter struct {
 	name string
 	cfg  Limit
 
-	mu      sync.Mutex
-	limit   float64
-	active  int
-	waiting list.List // of chan struct{}
-	cutAt   time.Time
+	mu        sync.Mutex
+	limit     float64
+	active    int
+	waiting   list.List // of chan struct{}
+	impatient int       // of those that wait
+	cutAt     time.Time
 }
 
 func newLimiter(name string, cfg Limit) *limiter {
@@ -45,28 +46,39 @@ func newLimiter(name string, cfg Limit) *limiter {
 	return l
 }
 
-// acquire returns when it is the call's turn. The error is ctx's, or one of the kind Overload.
-func (l *limiter) acquire(ctx context.Context) error {
+// acquire returns when it is the call's turn. The error is ctx's, or one of the kind Overload. A patient call waits for as
+// long as it takes and counts as none of those that wait: runs, whose number has its own bound.
+func (l *limiter) acquire(ctx context.Context, patient bool) error {
 	l.mu.Lock()
 	if float64(l.active) < l.limit && l.waiting.Len() == 0 {
 		l.active++
 		l.mu.Unlock()
 		return nil
 	}
-	if l.waiting.Len() >= l.cfg.Queue {
+	if !patient && l.impatient >= l.cfg.Queue {
 		l.mu.Unlock()
 		return l.full("works at %d calls and has %d waiting", int(l.limit), l.cfg.Queue)
 	}
 	turn := make(chan struct{})
 	place := l.waiting.PushBack(turn)
+	var late <-chan time.Time
+	if !patient {
+		l.impatient++
+		timer := time.NewTimer(l.cfg.Wait)
+		defer timer.Stop()
+		late = timer.C
+		defer func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.impatient--
+		}()
+	}
 	l.mu.Unlock()
-	timer := time.NewTimer(l.cfg.Wait)
-	defer timer.Stop()
 	var err error
 	select {
 	case <-turn:
 		return nil
-	case <-timer.C:
+	case <-late:
 		err = l.full("had no turn free for %s", l.cfg.Wait)
 	case <-ctx.Done():
 		err = ctx.Err()

@@ -45,8 +45,8 @@ type account struct {
 // length is too, so that the reservation is enough.
 func (g *Gateway) account(ctx context.Context, r *route, c core.Caller, b bound) (*account, error) {
 	a := &account{g: g, caller: c, route: r.name, began: time.Now()}
-	output := b.output
-	if output == 0 {
+	output := min(b.output, maxTokens)
+	if output <= 0 {
 		output = g.cfg.MaxOutput
 	}
 	price := g.dearest(r)
@@ -55,8 +55,10 @@ func (g *Gateway) account(ctx context.Context, r *route, c core.Caller, b bound)
 		if most < 1 {
 			return nil, core.Errorf(core.CodeLimit, "what is left of the cost limit does not pay for a call of %q; raise the limit or choose a cheaper model", r.title())
 		}
-		output = min(output, most)
-		a.cap = output
+		if most < output {
+			output = most
+			a.cap = output
+		}
 	}
 	if err := a.take(b.input + int64(output)); err != nil {
 		return nil, err

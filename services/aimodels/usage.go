@@ -21,6 +21,14 @@ func (g *Gateway) usage(t Target, req core.ModelRequest, resp core.ModelResponse
 	return u
 }
 
+// priced fills in what usage costs at a target, "provider/model".
+func (g *Gateway) priced(target string, u core.Usage) core.Usage {
+	if t, ok := ParseTarget(target); ok {
+		u.CostMicroUSD = g.cfg.price(t).of(u)
+	}
+	return u
+}
+
 // EstimateTokens is the gateway's guess where a server counts nothing: a token for every four characters, rounded up.
 func EstimateTokens(text string) int64 { return int64(utf8.RuneCountInString(text)+3) / 4 }
 

@@ -264,9 +264,10 @@ func TestErrorsAreTheDialectsOwn(t *testing.T) {
 		message string
 		after   string
 	}{
-		"rate limit":    {slow, 429, "rate_limit_error", "slow down", "2"},
-		"overloaded":    {core.Errorf(core.CodeUnavailable, "down"), 529, "overloaded_error", "down", ""},
-		"key":           {core.Errorf(core.CodeUnauthorized, "no key"), 401, "authentication_error", "no key", ""},
+		"rate limit": {slow, 429, "rate_limit_error", "slow down", "2"},
+		"overloaded": {core.Errorf(core.CodeUnavailable, "down"), 529, "overloaded_error", "down", ""},
+		// The client's key was right: only the owner of the server can mend the provider's.
+		"key":           {core.Errorf(core.CodeUnauthorized, "the provider refuses the key"), 500, "api_error", "the provider refuses the key", ""},
 		"right":         {core.Errorf(core.CodeForbidden, "no right"), 403, "permission_error", "no right", ""},
 		"unknown model": {&dialect.UnknownModel{Err: core.Errorf(core.CodeNotFound, "there is no x")}, 404, "not_found_error", "model: there is no x", ""},
 		"too large":     {core.Errorf(core.CodeTooLarge, "large"), 413, "request_too_large", "large", ""},
@@ -293,7 +294,7 @@ func TestErrorsAreTheDialectsOwn(t *testing.T) {
 func TestEveryCodeHasAnError(t *testing.T) {
 	t.Parallel()
 	for _, code := range []core.Code{
-		core.CodeInvalid, core.CodeNotFound, core.CodeConflict, core.CodeUnauthorized, core.CodeForbidden, core.CodeLimit, core.CodeRateLimited,
+		core.CodeInvalid, core.CodeNotFound, core.CodeConflict, core.CodeForbidden, core.CodeLimit, core.CodeRateLimited,
 		core.CodeUnavailable, core.CodeTimeout, core.CodeCancelled, core.CodeTooLarge, core.CodeStorageFull, core.CodeRefused, core.CodeContextFull,
 	} {
 		if w := post(t, failing(core.Errorf(code, "x")), "/v1/messages", hello); w.Code == http.StatusInternalServerError || w.Code < 400 {

@@ -109,10 +109,6 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
 }
 
 func writeBytes(w http.ResponseWriter, r *http.Request, status int, b []byte) {
-	d := w.Header()
-	d.Set("Content-Type", "application/json")
-	d.Set("Cache-Control", "no-store")
-	d.Set(requestHeader, backend.RequestID(r.Context()))
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // the header is out; a client that has left is told nothing
+	w.Header().Set(requestHeader, backend.RequestID(r.Context()))
+	_ = backend.WriteBody(w, status, "application/json", b) // a client that has left is told nothing
 }

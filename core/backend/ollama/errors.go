@@ -123,10 +123,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 func writeBytes(w http.ResponseWriter, status int, b []byte) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write(b) // the header is out; a client that has left is told nothing
+	_ = backend.WriteBody(w, status, "application/json; charset=utf-8", b) // a client that has left is told nothing
 }
 
 // encode writes v as JSON and a line's end, and leaves <, > and & as they are, as Ollama does.

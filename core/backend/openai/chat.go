@@ -96,7 +96,7 @@ func (a *answer) Raw(b []byte) error {
 		return err
 	}
 	a.done = true
-	return backend.WriteBody(a.w, "application/json", b)
+	return backend.WriteBody(a.w, http.StatusOK, "application/json", b)
 }
 
 // Delta passes on a translated piece.
@@ -117,7 +117,7 @@ func (a *answer) Done(r core.ModelResponse) error {
 	if err != nil {
 		return err
 	}
-	return backend.WriteBody(a.w, "application/json", b)
+	return backend.WriteBody(a.w, http.StatusOK, "application/json", b)
 }
 
 // fail tells the client of an error: with its status, or in a stream that has begun as the dialect's error event.

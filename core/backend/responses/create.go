@@ -94,10 +94,7 @@ func (a *answer) Raw(b []byte) error {
 		if o, err := dialect.Scan(b); err == nil {
 			a.keepRaw(o)
 		}
-		a.w.Header().Set("Content-Type", "application/json")
-		a.w.Header().Set("Cache-Control", "no-store")
-		_, err := a.w.Write(b)
-		return err
+		return backend.WriteBody(a.w, http.StatusOK, "application/json", b)
 	}
 	for rest := b; len(rest) > 0; {
 		var name, data []byte

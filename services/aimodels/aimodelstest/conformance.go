@@ -165,8 +165,8 @@ func (d Dialect) fails(t *testing.T) {
 		{"connection reset in mid stream", Fault{Text: "The capital ", Reset: true}.Turn(), core.CodeUnavailable, true, 0},
 		{"malformed JSON", Fault{Text: "The ", Garbage: true}.Turn(), core.CodeUnavailable, true, 0},
 		{"endless stream", Fault{Endless: true}.Turn(), core.CodeTooLarge, false, 0},
-		{"silence before the first byte", Hang(""), core.CodeUnavailable, true, 0},
-		{"silence in mid stream", Hang("The capital "), core.CodeUnavailable, true, 0},
+		{"silence before the first byte", Hang(""), core.CodeTimeout, true, 0},
+		{"silence in mid stream", Hang("The capital "), core.CodeTimeout, true, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
