@@ -52,7 +52,7 @@ check-format:
 .PHONY: check-modules
 check-modules:
 	@$(GO) mod verify
-	@$(GO) mod tidy -diff
+	@$(GO) mod tidy -diff && $(GO) -C tests/sdk mod tidy -diff
 	@echo 'ok  go.mod and go.sum'
 
 .PHONY: lint
@@ -118,8 +118,12 @@ chaos: build ## kill the server at random moments under load, on both databases
 	@$(TEST_POSTGRES) scripts/maintenance/gate.sh chaos
 
 .PHONY: interop
-interop: build ## unmodified OpenAI, Anthropic and Ollama clients (npm and Python) against the server
+interop: build sdk ## unmodified OpenAI, Anthropic and Ollama clients (npm, Python and Go) against the server
 	@scripts/maintenance/gate.sh e2e -run 'OpenAI|Responses|Anthropic|Ollama'
+
+.PHONY: sdk
+sdk: ## the Go clients of OpenAI and Anthropic read what the gateway answers and sends
+	@scripts/maintenance/gate.sh sdk
 
 .PHONY: hostile
 hostile: ## attacks that must fail, counted by class

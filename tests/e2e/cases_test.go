@@ -55,8 +55,8 @@ func TestOpenAI(t *testing.T) {
 		l = newLab(t)
 	})
 	env := []string{"E2E_URL=" + l.server.URL, "E2E_KEY=" + l.key, "E2E_MODELS=" + modelsAsked}
-	t.Run("npm", func(t *testing.T) { runScript(t, "npm openai", env, "node", "openai.mjs") })
-	t.Run("python", func(t *testing.T) { runScript(t, "Python openai", env, interpreter, "openai_client.py") })
+	interop(t, "openai-npm", func(t *testing.T) { runScript(t, "npm openai", env, "node", "openai.mjs") })
+	interop(t, "openai-python", func(t *testing.T) { runScript(t, "Python openai", env, interpreter, "openai_client.py") })
 }
 
 func TestCommandLine(t *testing.T) {

@@ -111,7 +111,7 @@ func full() core.ModelResponse {
 	}
 }
 
-// TestAnswers holds whole answers and streams against files, which tests/anthropicsdk reads with the official client.
+// TestAnswers holds whole answers and streams against files, which tests/sdk reads with the official client.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	thinks := with(hello, `"thinking":{"type":"enabled","budget_tokens":1024}`)

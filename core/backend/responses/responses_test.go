@@ -146,7 +146,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// TestAnswers holds what a client gets against files; tests/openaisdk reads the same files with OpenAI's own client.
+// TestAnswers holds what a client gets against files; tests/sdk reads the same files with OpenAI's own client.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	calls := []core.ToolCall{{ID: "c1", Name: "look", Arguments: json.RawMessage(`{"q":"é\"<"}`)}, {ID: "c2", Name: "now", Arguments: json.RawMessage(`{}`)}}

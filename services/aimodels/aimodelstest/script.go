@@ -1,5 +1,6 @@
 // Package aimodelstest holds what tests of and over models need: scripted models (in the process, or behind real HTTP in
-// each dialect) and one conformance suite that every provider passes. Nothing but tests may import it.
+// each dialect), one conformance suite that every provider passes, and what holds requests and answers against files. Nothing
+// but tests may import it.
 package aimodelstest
 
 import (

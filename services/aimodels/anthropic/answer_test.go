@@ -2,7 +2,6 @@ package anthropic_test
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +12,7 @@ import (
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/dialect"
 	"github.com/sutazai/sutazai/services/aimodels"
+	"github.com/sutazai/sutazai/services/aimodels/aimodelstest"
 	"github.com/sutazai/sutazai/services/aimodels/anthropic"
 )
 
@@ -26,77 +26,45 @@ func playing(t *testing.T, file, body string) *anthropic.Provider {
 		}
 		body = string(b)
 	}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-		if strings.HasSuffix(file, ".json") {
-			w.Header().Set("Content-Type", "application/json")
-		}
-		_, _ = io.WriteString(w, body)
-	}))
-	t.Cleanup(s.Close)
-	return newProvider(t, aimodels.HTTPConfig{Name: "claude", BaseURL: s.URL})
+	contentType := "text/event-stream; charset=utf-8"
+	if strings.HasSuffix(file, ".json") {
+		contentType = "application/json"
+	}
+	url, _ := aimodelstest.Replay(t, http.StatusOK, contentType, body)
+	return newProvider(t, aimodels.HTTPConfig{Name: "claude", BaseURL: url})
 }
 
 // TestPublishedAnswers reads answers that are written after the published examples.
 func TestPublishedAnswers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		file   string
-		deltas string // T and R before each piece, S before a signature
-		text   string
-		parts  string
-		calls  string
-		finish core.FinishReason
-		stop   string
-		usage  core.Usage
+		file string
+		want aimodelstest.Played
 	}{
-		{"text.sse", "T:Hello T:!", "Hello!", "", "", core.FinishStop, "", core.Usage{InputTokens: 1125, OutputTokens: 15, CachedTokens: 1000}},
-		{
-			"tools.sse", "T:Okay, let's check T: the weather:", "Okay, let's check the weather:", "",
-			`toolu_01T1x1fJ34qAmk2tNTrN7Up6 get_weather {"location": "San Francisco, CA"};toolu_02 get_time {}`, core.FinishTools, "", core.Usage{InputTokens: 472, OutputTokens: 89},
-		},
-		{
-			"thinking.sse", "R:The greatest common divisor of 1071 and 462: R:\n1071 = 2 * 462 + 147 S:EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds T:It is 21.", "It is 21.",
-			"reasoning|The greatest common divisor of 1071 and 462:\n1071 = 2 * 462 + 147||EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds;reasoning||EmwKAhgBEgy3va3pzix|;text|It is 21.||",
-			"", core.FinishStop, "END", core.Usage{InputTokens: 51, OutputTokens: 60, ReasoningTokens: 48},
-		},
-		{
-			"message.json", "T:I'll check the current weather for you.", "I'll check the current weather for you.", "",
-			`toolu_01A09q90qw90lq917835lq9 get_weather {"location": "San Francisco, CA"}`, core.FinishTools, "", core.Usage{InputTokens: 2095, OutputTokens: 503},
-		},
+		{"text.sse", aimodelstest.Played{
+			Deltas: "T:Hello T:!", Text: "Hello!",
+			Finish: core.FinishStop, Usage: core.Usage{InputTokens: 1125, OutputTokens: 15, CachedTokens: 1000},
+		}},
+		{"tools.sse", aimodelstest.Played{
+			Deltas: "T:Okay, let's check T: the weather:", Text: "Okay, let's check the weather:",
+			Calls:  `toolu_01T1x1fJ34qAmk2tNTrN7Up6 get_weather {"location": "San Francisco, CA"};toolu_02 get_time {}`,
+			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 472, OutputTokens: 89},
+		}},
+		{"thinking.sse", aimodelstest.Played{
+			Deltas: "R:The greatest common divisor of 1071 and 462: R:\n1071 = 2 * 462 + 147 S:EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds T:It is 21.", Text: "It is 21.",
+			Parts:  "reasoning|The greatest common divisor of 1071 and 462:\n1071 = 2 * 462 + 147||EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds;reasoning||EmwKAhgBEgy3va3pzix|;text|It is 21.||",
+			Finish: core.FinishStop, Stop: "END", Usage: core.Usage{InputTokens: 51, OutputTokens: 60, ReasoningTokens: 48},
+		}},
+		{"message.json", aimodelstest.Played{
+			Deltas: "T:I'll check the current weather for you.", Text: "I'll check the current weather for you.",
+			Calls:  `toolu_01A09q90qw90lq917835lq9 get_weather {"location": "San Francisco, CA"}`,
+			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 2095, OutputTokens: 503},
+		}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			t.Parallel()
-			var deltas []string
-			got, err := playing(t, c.file, "").Chat(t.Context(), core.ModelRequest{Model: "m"}, func(d core.Delta) {
-				switch {
-				case d.Text != "":
-					deltas = append(deltas, "T:"+d.Text)
-				case d.Reasoning != "":
-					deltas = append(deltas, "R:"+d.Reasoning)
-				default:
-					deltas = append(deltas, "S:"+d.Signature)
-				}
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var calls, parts []string
-			for _, k := range got.Message.ToolCalls {
-				calls = append(calls, k.ID+" "+k.Name+" "+string(k.Arguments))
-			}
-			for _, p := range got.Message.Parts {
-				parts = append(parts, fmt.Sprintf("%s|%s|%s|%s", p.Kind, p.Text, p.Data, p.Signature))
-			}
-			if strings.Join(deltas, " ") != c.deltas {
-				t.Errorf("deltas %q", deltas)
-			}
-			if got.Message.Text != c.text || strings.Join(parts, ";") != c.parts || strings.Join(calls, ";") != c.calls {
-				t.Errorf("%+v", got.Message)
-			}
-			if got.Finish != c.finish || got.StopText != c.stop || got.Usage != c.usage {
-				t.Errorf("%s %q %+v", got.Finish, got.StopText, got.Usage)
+			if got := aimodelstest.Play(t, playing(t, c.file, ""), core.ModelRequest{Model: "m"}); got != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
 	}

@@ -15,21 +15,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newProvider(t *testing.T, cfg aimodels.HTTPConfig) *anthropic.Provider {
 	t.Helper()
 	cfg.BaseURL += "/v1"
-	p, err := anthropic.New(anthropic.Config{HTTP: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
+	return aimodelstest.Open(t, anthropic.New, anthropic.Config{HTTP: cfg})
 }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	aimodelstest.Conformance(t, aimodelstest.Dialect{
+// underTest is the provider with the scripted server of its dialect.
+func underTest() aimodelstest.Dialect {
+	return aimodelstest.Dialect{
 		Server: aimodelstest.AnthropicServer,
 		Provider: func(t *testing.T, cfg aimodels.HTTPConfig) aimodels.Provider {
 			return newProvider(t, cfg)
 		},
 		NoSeed: true,
-	})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	aimodelstest.Conformance(t, underTest())
 }

@@ -1,32 +1,16 @@
 package anthropic_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
-	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/sutazai/sutazai/core"
-	"github.com/sutazai/sutazai/services/aimodels"
 	"github.com/sutazai/sutazai/services/aimodels/aimodelstest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// sent is the body that a request becomes.
-func sent(t *testing.T, req core.ModelRequest) string {
-	t.Helper()
-	s := aimodelstest.AnthropicServer(aimodelstest.Always(aimodelstest.Text("x")))
-	h := httptest.NewServer(s)
-	t.Cleanup(h.Close)
-	if _, err := newProvider(t, aimodels.HTTPConfig{Name: "claude", BaseURL: h.URL}).Chat(t.Context(), req, nil); err != nil {
-		t.Fatal(err)
-	}
-	return string(s.Requests()[0].Body)
-}
 
 func ptr[T any](v T) *T { return &v }
 
@@ -56,7 +40,7 @@ func conversation() []core.Message {
 	}
 }
 
-// TestRequests holds bodies against files, which tests/anthropicsdk reads with the official client.
+// TestRequests holds bodies against files, which tests/sdk reads with the official client.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	tools := []core.ToolSpec{{Name: "now", Description: "Tell the time.", Parameters: json.RawMessage(`{"type":"object","properties":{"zone":{"type":"string"}}}`)}, {Name: "look"}}
@@ -74,24 +58,7 @@ func TestRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got bytes.Buffer
-			if err := json.Indent(&got, []byte(sent(t, req)), "", "  "); err != nil {
-				t.Fatal(err)
-			}
-			got.WriteByte('\n')
-			file := "testdata/requests/" + name + ".json"
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("%s differs; review the change, then run with -update:\n%s", file, got.Bytes())
-			}
+			aimodelstest.Golden(t, "testdata/requests/"+name+".json", underTest().Sent(t, req), *update)
 		})
 	}
 }
@@ -124,7 +91,7 @@ func TestSettingsByGeneration(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.req.Messages = []core.Message{{Role: core.RoleUser, Text: "x"}}
-			body := sent(t, c.req)
+			body := string(underTest().Sent(t, c.req))
 			for _, s := range c.has {
 				if !strings.Contains(body, s) {
 					t.Errorf("%s is missing: %s", s, body)

@@ -21,12 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newProvider(t *testing.T, cfg azure.Config) *azure.Provider {
 	t.Helper()
-	p, err := azure.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
+	return aimodelstest.Open(t, azure.New, cfg)
 }
 
 func TestConformance(t *testing.T) {

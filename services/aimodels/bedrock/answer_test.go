@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -48,16 +46,12 @@ func playing(t *testing.T, file string, body []byte) *bedrock.Provider {
 			body = events(t, string(b))
 		}
 	}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
-		if strings.HasSuffix(file, ".json") {
-			w.Header().Set("Content-Type", "application/json")
-		}
-		_, _ = w.Write(body)
-	}))
-	t.Cleanup(s.Close)
-	return newProvider(t, aimodels.HTTPConfig{Name: "aws", BaseURL: s.URL})
+	contentType := "application/vnd.amazon.eventstream"
+	if strings.HasSuffix(file, ".json") {
+		contentType = "application/json"
+	}
+	url, _ := aimodelstest.Replay(t, http.StatusOK, contentType, string(body))
+	return newProvider(t, aimodels.HTTPConfig{Name: "aws", BaseURL: url})
 }
 
 // TestPublishedAnswers reads answers that are written after the published examples.
@@ -66,66 +60,40 @@ func TestPublishedAnswers(t *testing.T) {
 	asked := core.ModelRequest{Model: "m"}
 	formed := core.ModelRequest{Model: "amazon.nova-pro-v1:0", Schema: json.RawMessage(`{"type":"object","properties":{"ok":{"type":"boolean"}}}`)}
 	for _, c := range []struct {
-		file   string
-		req    core.ModelRequest
-		deltas string // T and R before each piece, S before a signature
-		text   string
-		parts  string
-		calls  string
-		finish core.FinishReason
-		stop   string
-		usage  core.Usage
+		file string
+		req  core.ModelRequest
+		want aimodelstest.Played
 	}{
-		{"text.events", asked, "T:Hello T:!", "Hello!", "", "", core.FinishStop, "END", core.Usage{InputTokens: 1225, OutputTokens: 15, CachedTokens: 1000}},
-		{
-			"tools.events", asked, "T:I look.", "I look.", "",
-			`tooluse_kZJMlvQmRJ6eAyJE5GIl7Q top_song {"sign": "WZPZ"};tooluse_2 now {}`, core.FinishTools, "", core.Usage{InputTokens: 375, OutputTokens: 36},
-		},
-		{
-			"tools.events", core.ModelRequest{Model: "m", OneTool: true}, "T:I look.", "I look.", "",
-			`tooluse_kZJMlvQmRJ6eAyJE5GIl7Q top_song {"sign": "WZPZ"}`, core.FinishTools, "", core.Usage{InputTokens: 375, OutputTokens: 36},
-		},
-		{
-			"thinking.events", asked, "R:1071 = 2 * 462 R: + 147 S:bedrock:EqQBCgIYAhIM T:It is 21.", "It is 21.",
-			"reasoning|1071 = 2 * 462 + 147||bedrock:EqQBCgIYAhIM;reasoning||bedrock:aGlkZGVu|;text|It is 21.||", "", core.FinishStop, "", core.Usage{InputTokens: 51, OutputTokens: 60},
-		},
-		{"answer-tool.events", formed, `T:{"ok":  T:true}`, `{"ok": true}`, "", "", core.FinishStop, "", core.Usage{InputTokens: 1, OutputTokens: 2}},
-		{
-			"message.json", asked, "R:hm S:bedrock:s T:I look.", "I look.", "reasoning|hm||bedrock:s;reasoning||bedrock:aGlkZGVu|;text|I look.||",
-			`tooluse_1 top_song {"sign": "WZPZ"}`, core.FinishLength, "", core.Usage{InputTokens: 30, OutputTokens: 628},
-		},
+		{"text.events", asked, aimodelstest.Played{
+			Deltas: "T:Hello T:!", Text: "Hello!",
+			Finish: core.FinishStop, Stop: "END", Usage: core.Usage{InputTokens: 1225, OutputTokens: 15, CachedTokens: 1000},
+		}},
+		{"tools.events", asked, aimodelstest.Played{
+			Deltas: "T:I look.", Text: "I look.", Calls: `tooluse_kZJMlvQmRJ6eAyJE5GIl7Q top_song {"sign": "WZPZ"};tooluse_2 now {}`,
+			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 375, OutputTokens: 36},
+		}},
+		{"tools.events", core.ModelRequest{Model: "m", OneTool: true}, aimodelstest.Played{
+			Deltas: "T:I look.", Text: "I look.", Calls: `tooluse_kZJMlvQmRJ6eAyJE5GIl7Q top_song {"sign": "WZPZ"}`,
+			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 375, OutputTokens: 36},
+		}},
+		{"thinking.events", asked, aimodelstest.Played{
+			Deltas: "R:1071 = 2 * 462 R: + 147 S:bedrock:EqQBCgIYAhIM T:It is 21.", Text: "It is 21.",
+			Parts:  "reasoning|1071 = 2 * 462 + 147||bedrock:EqQBCgIYAhIM;reasoning||bedrock:aGlkZGVu|;text|It is 21.||",
+			Finish: core.FinishStop, Usage: core.Usage{InputTokens: 51, OutputTokens: 60},
+		}},
+		{"answer-tool.events", formed, aimodelstest.Played{
+			Deltas: `T:{"ok":  T:true}`, Text: `{"ok": true}`, Finish: core.FinishStop, Usage: core.Usage{InputTokens: 1, OutputTokens: 2},
+		}},
+		{"message.json", asked, aimodelstest.Played{
+			Deltas: "R:hm S:bedrock:s T:I look.", Text: "I look.", Parts: "reasoning|hm||bedrock:s;reasoning||bedrock:aGlkZGVu|;text|I look.||",
+			Calls:  `tooluse_1 top_song {"sign": "WZPZ"}`,
+			Finish: core.FinishLength, Usage: core.Usage{InputTokens: 30, OutputTokens: 628},
+		}},
 	} {
 		t.Run(fmt.Sprint(c.file, c.req.OneTool), func(t *testing.T) {
 			t.Parallel()
-			var deltas []string
-			got, err := playing(t, c.file, nil).Chat(t.Context(), c.req, func(d core.Delta) {
-				switch {
-				case d.Text != "":
-					deltas = append(deltas, "T:"+d.Text)
-				case d.Reasoning != "":
-					deltas = append(deltas, "R:"+d.Reasoning)
-				default:
-					deltas = append(deltas, "S:"+d.Signature)
-				}
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var calls, parts []string
-			for _, k := range got.Message.ToolCalls {
-				calls = append(calls, k.ID+" "+k.Name+" "+string(k.Arguments))
-			}
-			for _, p := range got.Message.Parts {
-				parts = append(parts, fmt.Sprintf("%s|%s|%s|%s", p.Kind, p.Text, p.Data, p.Signature))
-			}
-			if strings.Join(deltas, " ") != c.deltas {
-				t.Errorf("deltas %q", deltas)
-			}
-			if got.Message.Text != c.text || strings.Join(parts, ";") != c.parts || strings.Join(calls, ";") != c.calls {
-				t.Errorf("%+v", got.Message)
-			}
-			if got.Finish != c.finish || got.StopText != c.stop || got.Usage != c.usage {
-				t.Errorf("%s %q %+v", got.Finish, got.StopText, got.Usage)
+			if got := aimodelstest.Play(t, playing(t, c.file, nil), c.req); got != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
 	}

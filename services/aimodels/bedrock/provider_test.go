@@ -14,21 +14,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newProvider(t *testing.T, cfg aimodels.HTTPConfig) *bedrock.Provider {
 	t.Helper()
-	p, err := bedrock.New(bedrock.Config{HTTP: cfg, Region: "eu-central-1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
+	return aimodelstest.Open(t, bedrock.New, bedrock.Config{HTTP: cfg, Region: "eu-central-1"})
 }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	aimodelstest.Conformance(t, aimodelstest.Dialect{
+// underTest is the provider with the scripted server of its dialect.
+func underTest() aimodelstest.Dialect {
+	return aimodelstest.Dialect{
 		Server: aimodelstest.BedrockServer,
 		Provider: func(t *testing.T, cfg aimodels.HTTPConfig) aimodels.Provider {
 			return newProvider(t, cfg)
 		},
 		NoSeed: true,
-	})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	aimodelstest.Conformance(t, underTest())
 }

@@ -1,32 +1,16 @@
 package bedrock_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
-	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/sutazai/sutazai/core"
-	"github.com/sutazai/sutazai/services/aimodels"
 	"github.com/sutazai/sutazai/services/aimodels/aimodelstest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
-
-// sent is the body that a request becomes.
-func sent(t *testing.T, req core.ModelRequest) string {
-	t.Helper()
-	s := aimodelstest.BedrockServer(aimodelstest.Always(aimodelstest.Text("x")))
-	h := httptest.NewServer(s)
-	t.Cleanup(h.Close)
-	if _, err := newProvider(t, aimodels.HTTPConfig{Name: "aws", BaseURL: h.URL}).Chat(t.Context(), req, nil); err != nil {
-		t.Fatal(err)
-	}
-	return string(s.Requests()[0].Body)
-}
 
 func conversation() []core.Message {
 	return []core.Message{
@@ -73,24 +57,7 @@ func TestRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got bytes.Buffer
-			if err := json.Indent(&got, []byte(sent(t, req)), "", "  "); err != nil {
-				t.Fatal(err)
-			}
-			got.WriteByte('\n')
-			file := "testdata/requests/" + name + ".json"
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("%s differs; review the change, then run with -update:\n%s", file, got.Bytes())
-			}
+			aimodelstest.Golden(t, "testdata/requests/"+name+".json", underTest().Sent(t, req), *update)
 		})
 	}
 }
@@ -121,7 +88,7 @@ func TestSettingsByFamily(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.req.Messages = []core.Message{{Role: core.RoleUser, Text: "x"}}
-			if body := sent(t, c.req); !strings.Contains(body, c.has) || c.not != "" && strings.Contains(body, c.not) {
+			if body := string(underTest().Sent(t, c.req)); !strings.Contains(body, c.has) || c.not != "" && strings.Contains(body, c.not) {
 				t.Error(body)
 			}
 		})

@@ -3,9 +3,7 @@ package gemini_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/services/aimodels"
+	"github.com/sutazai/sutazai/services/aimodels/aimodelstest"
 	"github.com/sutazai/sutazai/services/aimodels/gemini"
 )
 
@@ -26,82 +25,49 @@ func playing(t *testing.T, status int, file, body string) *gemini.Provider {
 		}
 		body = string(b)
 	}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/event-stream")
-		if strings.HasSuffix(file, ".json") {
-			w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-		}
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-	}))
-	t.Cleanup(s.Close)
-	return newProvider(t, aimodels.HTTPConfig{Name: "g", BaseURL: s.URL, APIKey: "our-key"})
+	contentType := "text/event-stream"
+	if strings.HasSuffix(file, ".json") {
+		contentType = "application/json; charset=UTF-8"
+	}
+	url, _ := aimodelstest.Replay(t, status, contentType, body)
+	return newProvider(t, aimodels.HTTPConfig{Name: "g", BaseURL: url, APIKey: "our-key"})
 }
 
 // TestPublishedAnswers reads answers that are written after the published examples.
 func TestPublishedAnswers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		file   string
-		one    bool
-		deltas string // T and R before each piece, S before a signature
-		text   string
-		parts  string
-		calls  string // without ids that are made up
-		finish core.FinishReason
-		usage  core.Usage
+		file string
+		one  bool
+		want aimodelstest.Played
 	}{
-		{"text.sse", false, "T:AI learns T: from data.", "AI learns from data.", "", "", core.FinishStop, core.Usage{InputTokens: 1108, OutputTokens: 5, CachedTokens: 1024}},
-		{
-			"thinking.sse", false, "R:**Adding**\n\nThree primes. T:The sum is 10. S:gemini:CtcBAXLI2nx", "The sum is 10.",
-			"reasoning|**Adding**\n\nThree primes.|gemini:CtcBAXLI2nx;text|The sum is 10.|", "", core.FinishStop, core.Usage{InputTokens: 14, OutputTokens: 46, ReasoningTokens: 40},
-		},
-		{
-			"tools.sse", false, "T:I look. S:gemini:EqQBCgIY", "I look.", "reasoning||gemini:EqQBCgIY;text|I look.|",
-			`get_current_temperature {"location": "Paris"};f2 now {}`, core.FinishTools, core.Usage{InputTokens: 100, OutputTokens: 30},
-		},
-		{
-			"tools.sse", true, "T:I look. S:gemini:EqQBCgIY", "I look.", "reasoning||gemini:EqQBCgIY;text|I look.|",
-			`get_current_temperature {"location": "Paris"}`, core.FinishTools, core.Usage{InputTokens: 100, OutputTokens: 30},
-		},
-		{"message.json", false, "T:Hello.", "Hello.", "", "", core.FinishLength, core.Usage{InputTokens: 2, OutputTokens: 3}},
+		{"text.sse", false, aimodelstest.Played{
+			Deltas: "T:AI learns T: from data.", Text: "AI learns from data.",
+			Finish: core.FinishStop, Usage: core.Usage{InputTokens: 1108, OutputTokens: 5, CachedTokens: 1024},
+		}},
+		{"thinking.sse", false, aimodelstest.Played{
+			Deltas: "R:**Adding**\n\nThree primes. T:The sum is 10. S:gemini:CtcBAXLI2nx", Text: "The sum is 10.",
+			Parts:  "reasoning|**Adding**\n\nThree primes.||gemini:CtcBAXLI2nx;text|The sum is 10.||",
+			Finish: core.FinishStop, Usage: core.Usage{InputTokens: 14, OutputTokens: 46, ReasoningTokens: 40},
+		}},
+		{"tools.sse", false, aimodelstest.Played{
+			Deltas: "T:I look. S:gemini:EqQBCgIY", Text: "I look.", Parts: "reasoning|||gemini:EqQBCgIY;text|I look.||",
+			Calls:  `get_current_temperature {"location": "Paris"};f2 now {}`,
+			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 100, OutputTokens: 30},
+		}},
+		{"tools.sse", true, aimodelstest.Played{
+			Deltas: "T:I look. S:gemini:EqQBCgIY", Text: "I look.", Parts: "reasoning|||gemini:EqQBCgIY;text|I look.||",
+			Calls:  `get_current_temperature {"location": "Paris"}`,
+			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 100, OutputTokens: 30},
+		}},
+		{"message.json", false, aimodelstest.Played{
+			Deltas: "T:Hello.", Text: "Hello.", Finish: core.FinishLength, Usage: core.Usage{InputTokens: 2, OutputTokens: 3},
+		}},
 	} {
 		t.Run(fmt.Sprint(c.file, c.one), func(t *testing.T) {
 			t.Parallel()
-			var deltas []string
-			got, err := playing(t, http.StatusOK, c.file, "").Chat(t.Context(), core.ModelRequest{Model: "m", OneTool: c.one}, func(d core.Delta) {
-				switch {
-				case d.Text != "":
-					deltas = append(deltas, "T:"+d.Text)
-				case d.Reasoning != "":
-					deltas = append(deltas, "R:"+d.Reasoning)
-				default:
-					deltas = append(deltas, "S:"+d.Signature)
-				}
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var calls, parts []string
-			for _, k := range got.Message.ToolCalls {
-				id := k.ID + " "
-				if strings.HasPrefix(id, "call_") {
-					id = ""
-				}
-				calls = append(calls, id+k.Name+" "+string(k.Arguments))
-			}
-			for _, p := range got.Message.Parts {
-				parts = append(parts, fmt.Sprintf("%s|%s|%s", p.Kind, p.Text, p.Signature))
-			}
-			if strings.Join(deltas, " ") != c.deltas {
-				t.Errorf("deltas %q", deltas)
-			}
-			if got.Message.Text != c.text || strings.Join(parts, ";") != c.parts || strings.Join(calls, ";") != c.calls {
-				t.Errorf("%+v", got.Message)
-			}
-			if got.Finish != c.finish || got.Usage != c.usage {
-				t.Errorf("%s %+v", got.Finish, got.Usage)
+			if got := aimodelstest.Play(t, playing(t, http.StatusOK, c.file, ""), core.ModelRequest{Model: "m", OneTool: c.one}); got != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
 	}

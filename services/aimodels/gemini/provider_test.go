@@ -15,20 +15,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newProvider(t *testing.T, cfg aimodels.HTTPConfig) *gemini.Provider {
 	t.Helper()
 	cfg.BaseURL += "/v1beta"
-	p, err := gemini.New(gemini.Config{HTTP: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
+	return aimodelstest.Open(t, gemini.New, gemini.Config{HTTP: cfg})
 }
 
-func TestConformance(t *testing.T) {
-	t.Parallel()
-	aimodelstest.Conformance(t, aimodelstest.Dialect{
+// underTest is the provider with the scripted server of its dialect.
+func underTest() aimodelstest.Dialect {
+	return aimodelstest.Dialect{
 		Server: aimodelstest.GeminiServer,
 		Provider: func(t *testing.T, cfg aimodels.HTTPConfig) aimodels.Provider {
 			return newProvider(t, cfg)
 		},
-	})
+	}
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	aimodelstest.Conformance(t, underTest())
 }

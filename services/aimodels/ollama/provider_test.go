@@ -23,12 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newProvider(t *testing.T, cfg aimodels.HTTPConfig) *ollama.Provider {
 	t.Helper()
-	p, err := ollama.New(ollama.Config{HTTP: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
+	return aimodelstest.Open(t, ollama.New, ollama.Config{HTTP: cfg})
 }
 
 func TestConformance(t *testing.T) {

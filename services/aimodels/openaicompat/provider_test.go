@@ -2,7 +2,6 @@ package openaicompat_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,12 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newProvider(t *testing.T, cfg openaicompat.Config) *openaicompat.Provider {
 	t.Helper()
 	cfg.HTTP.BaseURL += "/v1"
-	p, err := openaicompat.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
+	return aimodelstest.Open(t, openaicompat.New, cfg)
 }
 
 func TestConformance(t *testing.T) {
@@ -87,16 +81,11 @@ func TestServersInTheWild(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body)
-				if c.contentType == "" {
-					c.contentType = "text/event-stream"
-				}
-				w.Header().Set("Content-Type", c.contentType)
-				_, _ = io.WriteString(w, c.body)
-			}))
-			t.Cleanup(s.Close)
-			p := newProvider(t, openaicompat.Config{HTTP: aimodels.HTTPConfig{Name: "wild", BaseURL: s.URL}})
+			if c.contentType == "" {
+				c.contentType = "text/event-stream"
+			}
+			url, _ := aimodelstest.Replay(t, http.StatusOK, c.contentType, c.body)
+			p := newProvider(t, openaicompat.Config{HTTP: aimodels.HTTPConfig{Name: "wild", BaseURL: url}})
 			got, err := p.Chat(t.Context(), core.ModelRequest{Model: "m"}, func(core.Delta) {})
 			if core.CodeOf(err) != c.code {
 				t.Fatalf("code %q, want %q: %v", core.CodeOf(err), c.code, err)

@@ -1,15 +1,12 @@
 package responses_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,12 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newProvider(t *testing.T, cfg responses.Config) *responses.Provider {
 	t.Helper()
 	cfg.HTTP.BaseURL += "/v1"
-	p, err := responses.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
+	return aimodelstest.Open(t, responses.New, cfg)
 }
 
 func TestConformance(t *testing.T) {
@@ -44,19 +36,6 @@ func TestConformance(t *testing.T) {
 		},
 		NoSeed: true, NoStop: true,
 	})
-}
-
-// serve starts a server that answers every call with a body and remembers the last request.
-func serve(t *testing.T, contentType, body string) (url string, last *[]byte) {
-	t.Helper()
-	last = new([]byte)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*last, _ = io.ReadAll(r.Body)
-		w.Header().Set("Content-Type", contentType)
-		_, _ = io.WriteString(w, body)
-	}))
-	t.Cleanup(s.Close)
-	return s.URL, last
 }
 
 func event(data string) string {
@@ -148,7 +127,7 @@ func TestServersInTheWild(t *testing.T) {
 			if c.contentType == "" {
 				c.contentType = "text/event-stream"
 			}
-			url, _ := serve(t, c.contentType, c.body)
+			url, _ := aimodelstest.Replay(t, http.StatusOK, c.contentType, c.body)
 			p := newProvider(t, responses.Config{HTTP: aimodels.HTTPConfig{Name: "wild", BaseURL: url}})
 			var text, thought strings.Builder
 			got, err := p.Chat(t.Context(), core.ModelRequest{Model: "m"}, func(d core.Delta) {
@@ -182,7 +161,7 @@ var update = flag.Bool("update", false, "write the files of expected requests an
 
 func pointer[T any](v T) *T { return &v }
 
-// TestRequests holds every kind of request against its file; tests/openaisdk reads the same files with OpenAI's types.
+// TestRequests holds every kind of request against its file; tests/sdk reads the same files with OpenAI's types.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	tools := []core.ToolSpec{{Name: "look", Description: "Look it up.", Parameters: json.RawMessage(`{"type":"object"}`)}, {Name: "now"}}
@@ -223,37 +202,20 @@ func TestRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url, last := serve(t, "text/event-stream", event(completed))
+			url, last := aimodelstest.Replay(t, http.StatusOK, "text/event-stream", event(completed))
 			p := newProvider(t, responses.Config{HTTP: aimodels.HTTPConfig{Name: "x", BaseURL: url}, Extra: map[string]any{"truncation": "auto", "model": "other"}})
 			req.Model = "m"
 			if _, err := p.Chat(t.Context(), req, nil); err != nil {
 				t.Fatal(err)
 			}
-			var got bytes.Buffer
-			if err := json.Indent(&got, *last, "", "  "); err != nil {
-				t.Fatal(err)
-			}
-			got.WriteByte('\n')
-			file := filepath.Join("testdata", "requests", name+".json")
-			if *update {
-				if err := os.WriteFile(file, got.Bytes(), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("got %s", got.Bytes())
-			}
+			aimodelstest.Golden(t, "testdata/requests/"+name+".json", *last, *update)
 		})
 	}
 }
 
 func TestEffortReplacesTheSettingAndKeepsTheRest(t *testing.T) {
 	t.Parallel()
-	url, last := serve(t, "text/event-stream", event(completed))
+	url, last := aimodelstest.Replay(t, http.StatusOK, "text/event-stream", event(completed))
 	p := newProvider(t, responses.Config{
 		HTTP: aimodels.HTTPConfig{Name: "x", BaseURL: url}, Extra: map[string]any{"reasoning": map[string]any{"summary": "auto", "effort": "high"}},
 	})
@@ -298,7 +260,7 @@ func TestReasoningGoesBackToTheServerThatThought(t *testing.T) {
 
 func TestForwardChangesTheModelAndNothingElse(t *testing.T) {
 	t.Parallel()
-	url, last := serve(t, "text/event-stream", event(completed))
+	url, last := aimodelstest.Replay(t, http.StatusOK, "text/event-stream", event(completed))
 	p := newProvider(t, responses.Config{HTTP: aimodels.HTTPConfig{Name: "x", BaseURL: url}, Extra: map[string]any{"truncation": "auto", "top_p": 1}})
 	const body = `{ "model":"r/m","input":[{"type":"new_thing","x":1.50}],"top_p":0.5,"max_output_tokens":9}`
 	o, err := dialect.Scan([]byte(body))

@@ -1,13 +1,6 @@
-// Package openaisdk reads with OpenAI's official Go client what SutazAI writes in the Responses dialect: the answers of
-// core/backend/responses and the requests of services/aimodels/responses, from the files that their own tests hold them to.
-// It is a module of its own, so that the client and what it brings along are no part of the product's.
-package openaisdk
+package sdk
 
 import (
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -20,44 +13,21 @@ import (
 )
 
 const (
-	answers  = "../../core/backend/responses/testdata/answers"
-	requests = "../../services/aimodels/responses/testdata/requests"
+	openaiSuite    = "openai-go"
+	openaiAnswers  = "../../core/backend/responses/testdata/answers"
+	openaiRequests = "../../services/aimodels/responses/testdata/requests"
 )
 
-func files(t *testing.T, pattern string) []string {
+// openaiClient returns a client of a server that answers everything with a file.
+func openaiClient(t *testing.T, file string) openai.Client {
 	t.Helper()
-	list, err := filepath.Glob(pattern)
-	if err != nil || len(list) == 0 {
-		t.Fatalf("%s: no files (%v)", pattern, err)
-	}
-	return list
+	return openai.NewClient(option.WithBaseURL(serve(t, file)), option.WithAPIKey("k"), option.WithMaxRetries(0))
 }
 
-func read(t *testing.T, file string) []byte {
+// openaiStream returns the events of a stream, each of a kind that the client knows and with its number.
+func openaiStream(t *testing.T, file string) []responses.ResponseStreamEventUnion {
 	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// client returns a client of a server that answers everything with a file.
-func client(t *testing.T, file string) openai.Client {
-	t.Helper()
-	body := read(t, file)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", map[string]string{".sse": "text/event-stream; charset=utf-8", ".json": "application/json"}[filepath.Ext(file)])
-		_, _ = w.Write(body)
-	}))
-	t.Cleanup(s.Close)
-	return openai.NewClient(option.WithBaseURL(s.URL), option.WithAPIKey("k"), option.WithMaxRetries(0))
-}
-
-// stream returns the events of a stream, each of a kind that the client knows and with its number.
-func stream(t *testing.T, file string) []responses.ResponseStreamEventUnion {
-	t.Helper()
-	c := client(t, file)
+	c := openaiClient(t, file)
 	events := c.Responses.NewStreaming(t.Context(), responses.ResponseNewParams{Model: "m"})
 	var out []responses.ResponseStreamEventUnion
 	for events.Next() {
@@ -81,17 +51,16 @@ func ours() []string {
 	return []string{"presence_penalty", "frequency_penalty", "store", "max_tool_calls"}
 }
 
-func TestAnswersAreReadWholeAndStreamed(t *testing.T) {
+func TestOpenAIAnswersAreReadWholeAndStreamed(t *testing.T) {
 	t.Parallel()
-	for _, file := range files(t, answers+"/*.json") {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel()
-			c := client(t, file)
+	for _, file := range files(t, openaiAnswers+"/*.json") {
+		check(t, openaiSuite, filepath.Base(file), func(t *testing.T) {
+			c := openaiClient(t, file)
 			whole, err := c.Responses.New(t.Context(), responses.ResponseNewParams{Model: "m"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			events := stream(t, strings.TrimSuffix(file, ".json")+".sse")
+			events := openaiStream(t, strings.TrimSuffix(file, ".json")+".sse")
 			last := events[len(events)-1].Response
 			for name, r := range map[string]*responses.Response{"whole": whole, "streamed": &last} {
 				if r.ID == "" || r.Model != "local/tiny" || r.Status == "" || r.Usage.OutputTokens != 5 || r.Usage.InputTokensDetails.CachedTokens != 4 {
@@ -148,50 +117,37 @@ func checkPieces(t *testing.T, events []responses.ResponseStreamEventUnion, last
 	}
 }
 
-func TestFailuresAreRead(t *testing.T) {
+func TestOpenAIFailuresAreRead(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"failed_translated": "response.failed", "failed_restart": "response.failed"} {
-		events := stream(t, filepath.Join(answers, name+".sse"))
-		last := events[len(events)-1]
-		if last.Type != want || last.Response.Status != "failed" || last.Response.Error.Message == "" || last.Response.Error.Code != "server_error" {
-			t.Errorf("%s: %+v", name, last)
+	for _, name := range []string{"failed_translated", "failed_restart"} {
+		check(t, openaiSuite, name, func(t *testing.T) {
+			events := openaiStream(t, filepath.Join(openaiAnswers, name+".sse"))
+			last := events[len(events)-1]
+			if last.Type != "response.failed" || last.Response.Status != "failed" || last.Response.Error.Message == "" || last.Response.Error.Code != "server_error" {
+				t.Errorf("%+v", last)
+			}
+		})
+	}
+	check(t, openaiSuite, "failed_raw", func(t *testing.T) {
+		c := openaiClient(t, filepath.Join(openaiAnswers, "failed_raw.sse"))
+		events := c.Responses.NewStreaming(t.Context(), responses.ResponseNewParams{Model: "m"})
+		var last responses.ResponseStreamEventUnion
+		for events.Next() {
+			last = events.Current()
 		}
-	}
-	c := client(t, filepath.Join(answers, "failed_raw.sse"))
-	events := c.Responses.NewStreaming(t.Context(), responses.ResponseNewParams{Model: "m"})
-	var last responses.ResponseStreamEventUnion
-	for events.Next() {
-		last = events.Current()
-	}
-	if e, ok := last.AsAny().(responses.ResponseErrorEvent); !ok || e.Message == "" || e.Code != "server_error" || e.SequenceNumber != 1 {
-		t.Errorf("%+v, %v", last, events.Err())
-	}
+		if e, ok := last.AsAny().(responses.ResponseErrorEvent); !ok || e.Message == "" || e.Code != "server_error" || e.SequenceNumber != 1 {
+			t.Errorf("%+v, %v", last, events.Err())
+		}
+	})
 }
 
-// TestRequestsAreWhatTheClientWouldSend reads each request into the client's own type and writes it again: a field that the
-// client does not know, or reads otherwise, is missing then.
-func TestRequestsAreWhatTheClientWouldSend(t *testing.T) {
+func TestOpenAIRequestsAreWhatTheClientWouldSend(t *testing.T) {
 	t.Parallel()
-	for _, file := range files(t, requests+"/*.json") {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			t.Parallel()
-			var p responses.ResponseNewParams
-			var want, got map[string]any
+	for _, file := range files(t, openaiRequests+"/*.json") {
+		check(t, openaiSuite, filepath.Base(file), func(t *testing.T) {
 			sent := read(t, file)
-			if err := json.Unmarshal(sent, &want); err != nil {
-				t.Fatal(err)
-			}
+			want, got := object(t, sent), rewritten(t, sent, &responses.ResponseNewParams{})
 			delete(want, "stream") // the client sets it by the method that is called
-			if err := json.Unmarshal(sent, &p); err != nil {
-				t.Fatal(err)
-			}
-			again, err := json.Marshal(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal(again, &got); err != nil {
-				t.Fatal(err)
-			}
 			// The client reads a named function as a hosted tool's choice, which has no name.
 			if choice, ok := want["tool_choice"].(map[string]any); ok && choice["type"] == "function" {
 				delete(choice, "name")
@@ -203,7 +159,7 @@ func TestRequestsAreWhatTheClientWouldSend(t *testing.T) {
 				}
 			}
 			if !reflect.DeepEqual(got, want) {
-				t.Errorf("got  %s\nwant %s", again, sent)
+				t.Errorf("got  %v\nwant %v", got, want)
 			}
 		})
 	}
