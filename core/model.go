@@ -51,11 +51,12 @@ type Delta struct {
 
 // EmbedRequest asks for the vectors of texts.
 type EmbedRequest struct {
-	Model      string // "provider/model", or the name of a route
-	Inputs     []string
-	Dimensions int // 0 = the model's own
-	User       string
-	Caller     Caller
+	Model        string // "provider/model", or the name of a route
+	Inputs       []string
+	Dimensions   int // 0 = the model's own
+	User         string
+	Caller       Caller
+	CacheControl string // of the header X-SutazAI-Cache-Control
 }
 
 // EmbedResponse holds a vector for each input, in their order.

@@ -30,13 +30,25 @@ func NewCall(r *http.Request, n dialect.Name) (*dialect.Call, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.Spelled(policyFields()...); err != nil {
+		return nil, err
+	}
 	model, _ := o.Text("model")
 	session := r.Header.Get(sessionHeader)
 	return &dialect.Call{
 		Dialect: n, Body: o, Model: model, Stream: o.True("stream"), Caller: CallerOf(r.Context()),
-		Session: session[:min(len(session), maxSession)], CacheControl: r.Header.Get(cacheHeader),
+		Session: session[:min(len(session), maxSession)], CacheControl: CacheControlOf(r),
 		IdempotencyKey: r.Header.Get("Idempotency-Key"),
 	}, nil
+}
+
+// policyFields are those that decide what a call may do and cost. Servers differ in whether "Model" is "model" to them: what
+// is checked here must be what runs there.
+func policyFields() []string {
+	return []string{
+		"model", "stream", "stream_options", "n", "best_of", "max_tokens", "max_completion_tokens", "max_output_tokens", "options",
+		"messages", "input", "prompt", "system", "tools", "previous_response_id",
+	}
 }
 
 // ReadBody reads a request's body, whose size the guard bounds. Codes: CodeTooLarge, CodeTimeout.
@@ -84,6 +96,9 @@ func WriteBody(w http.ResponseWriter, status int, contentType string, b []byte) 
 	_, err := w.Write(b)
 	return err
 }
+
+// CacheControlOf returns what the caller says of the caches.
+func CacheControlOf(r *http.Request) string { return r.Header.Get(cacheHeader) }
 
 // CallerOf says for whom a request calls models.
 func CallerOf(ctx context.Context) core.Caller {

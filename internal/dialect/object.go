@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/sutazai/sutazai/core"
 )
@@ -82,6 +83,22 @@ func (o Object) Get(key string) []byte {
 				return nil
 			}
 			return v
+		}
+	}
+	return nil
+}
+
+// Spelled refuses a field that is one of the names but for its case: some readers take it for that one, others do not.
+func (o Object) Spelled(names ...string) error {
+	for i := range o.fields {
+		key := o.fields[i].key
+		if strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_") == "" {
+			continue
+		}
+		for _, name := range names {
+			if strings.EqualFold(key, name) {
+				return core.Errorf(core.CodeInvalid, "the field %q must be spelled %q", key, name)
+			}
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package aimodels
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -57,25 +58,31 @@ func (g *Gateway) Probe(ctx context.Context, every time.Duration) {
 			return
 		case <-tick.C:
 		}
+		due := map[string][]*targetState{}
 		for _, s := range g.targets.list() {
 			if s.breaker.IsOpen() && s.breaker.RemainingDelay() <= 0 {
-				g.probe(ctx, s)
+				due[s.target.Provider] = append(due[s.target.Provider], s)
 			}
 		}
+		var wg sync.WaitGroup
+		for name, states := range due {
+			wg.Go(func() { g.probe(ctx, name, states) })
+		}
+		wg.Wait()
 	}
 }
 
-func (g *Gateway) probe(ctx context.Context, s *targetState) {
-	e, ok := g.providers[s.target.Provider]
-	if !ok {
-		return
-	}
+// probe asks one provider on behalf of all its targets whose time has come.
+func (g *Gateway) probe(ctx context.Context, name string, states []*targetState) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.ListTimeout)
 	defer cancel()
-	if _, err := e.Provider.Models(ctx); err != nil {
-		s.breaker.Close() // Open on an open breaker would not begin a new delay
-		s.breaker.Open()
-		return
+	_, err := g.providers[name].Provider.Models(ctx)
+	for _, s := range states {
+		if err != nil {
+			s.breaker.Close() // Open on an open breaker would not begin a new delay
+			s.breaker.Open()
+			continue
+		}
+		s.breaker.HalfOpen()
 	}
-	s.breaker.HalfOpen()
 }

@@ -135,6 +135,7 @@ func (m *meanings) load(ctx context.Context, g *meaningGroup, now time.Time) {
 	} else {
 		after = g.loaded.Add(-meaningsOverlap)
 	}
+	defer func() { m.resize(g, g.size()) }()
 	values, ok := m.cache.List(ctx, g.space, after, meaningsPerGroup, meaningsTimeout)
 	if !ok {
 		return
@@ -145,7 +146,6 @@ func (m *meanings) load(ctx context.Context, g *meaningGroup, now time.Time) {
 			g.add(it)
 		}
 	}
-	m.resize(g, g.size())
 }
 
 // add keeps a question, in memory at once and in the table soon.

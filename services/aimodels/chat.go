@@ -27,39 +27,60 @@ func (g *Gateway) Chat(ctx context.Context, req core.ModelRequest, onDelta func(
 	if err != nil {
 		return core.ModelResponse{}, err
 	}
-	account, err := g.account(ctx, r, req.Caller, bound{input: estimateInput(req), output: req.MaxTokens, cost: req.CostLimit})
+	limits := bound{input: sizeOf(req), output: req.MaxTokens, cost: req.CostLimit}
+	a, err := g.account(ctx, r, req.Caller, limits)
 	if err != nil {
 		return core.ModelResponse{}, err
 	}
-	if account.cap > 0 {
-		req.MaxTokens = account.cap
+	defer func() { a.settle(core.UsageEntry{Code: core.CodeInternal}) }() // of a defect; else it has been settled
+	if a.cap > 0 {
+		req.MaxTokens = a.cap
 	}
 	var resp core.ModelResponse
-	j := &job{g: g, route: r, session: req.Session, patient: req.Caller.Run != "", try: func(ctx context.Context, a *attempt) error {
-		r, err := g.chatOnce(ctx, a, req, guard, onDelta)
+	j := &job{g: g, route: r, session: req.Session, patient: req.Caller.Run != "", input: estimateInput(req)}
+	j.try = func(ctx context.Context, t *attempt) error {
+		got, err := g.chatOnce(ctx, t, req, guard, onDelta)
 		if err == nil { // of two that race, one at most
-			resp = r
+			resp = got
 		}
 		return err
-	}}
+	}
+	j.again = func(ctx context.Context, used core.Usage) error {
+		// What broke after it had begun has used up what was reserved: it is settled, and the next try has its own account.
+		a.settle(core.UsageEntry{Model: g.asked(j), Usage: used, Code: core.CodeUnavailable})
+		limits.cost = left(limits.cost, used.CostMicroUSD)
+		next, err := g.account(ctx, r, req.Caller, limits)
+		if err == nil {
+			a = next
+		}
+		return err
+	}
 	err = j.run(ctx)
-	resp.Attempts = j.attempts
-	account.settle(core.UsageEntry{Model: lastTarget(j), Usage: j.used, Code: codeOf(err)})
+	a.settle(core.UsageEntry{Model: g.asked(j), Usage: j.used, Code: codeOf(err)})
 	if err != nil {
 		return core.ModelResponse{Attempts: j.attempts}, err
 	}
+	resp.Attempts = j.attempts
 	return resp, nil
+}
+
+// left is what of a cost limit is left; 0 = there is none, and 1 where it has been used up.
+func left(limit, used int64) int64 {
+	if limit == 0 {
+		return 0
+	}
+	return max(1, limit-used)
 }
 
 // chatOnce makes one try of a translated call.
 func (g *Gateway) chatOnce(ctx context.Context, a *attempt, req core.ModelRequest, guard *outputGuard, onDelta func(core.Delta)) (core.ModelResponse, error) {
 	came := int64(0) // bytes of the answer
 	forward := func(d core.Delta) {
-		if d == (core.Delta{}) || !a.begin() {
+		if d == (core.Delta{}) {
 			return
 		}
 		came += int64(len(d.Text) + len(d.Reasoning))
-		if onDelta != nil {
+		if onDelta != nil && a.begin() { // where nobody listens, the answer begins at its end
 			d.Attempt = a.number
 			onDelta(d)
 		}
@@ -84,9 +105,17 @@ func (g *Gateway) chatOnce(ctx context.Context, a *attempt, req core.ModelReques
 	return resp, nil
 }
 
-func lastTarget(j *job) string {
-	if n := len(j.attempts); n > 0 {
-		return j.attempts[n-1].Target
+// asked is the target that answered, or else the one that was asked last.
+func (g *Gateway) asked(j *job) string {
+	t := j.answered
+	if t == (Target{}) {
+		t = j.route.targets[0]
+		if n := len(j.attempts); n > 0 {
+			t, _ = ParseTarget(j.attempts[n-1].Target)
+		}
+		if j.used.Tokens() == 0 { // a name that led to nothing may be anybody's invention
+			return g.label(t)
+		}
 	}
-	return j.route.targets[0].String()
+	return t.String()
 }

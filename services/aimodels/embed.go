@@ -31,7 +31,8 @@ func (g *Gateway) Embed(ctx context.Context, req core.EmbedRequest) (core.EmbedR
 		return core.EmbedResponse{}, err
 	}
 	var resp core.EmbedResponse
-	j := &job{g: g, route: r, try: func(ctx context.Context, a *attempt) error {
+	defer func() { a.settle(core.UsageEntry{Code: core.CodeInternal}) }() // of a defect; else it has been settled
+	j := &job{g: g, route: r, input: (size + 3) / 4, try: func(ctx context.Context, a *attempt) error {
 		r, err := g.embedOnce(ctx, a, req)
 		if err == nil { // of two that race, one at most
 			resp = r
@@ -39,7 +40,7 @@ func (g *Gateway) Embed(ctx context.Context, req core.EmbedRequest) (core.EmbedR
 		return err
 	}}
 	err = j.run(ctx)
-	a.settle(core.UsageEntry{Kind: core.UsageEmbed, Model: lastTarget(j), Usage: j.used, Code: codeOf(err)})
+	a.settle(core.UsageEntry{Kind: core.UsageEmbed, Model: g.asked(j), Usage: j.used, Code: codeOf(err)})
 	return resp, err
 }
 
@@ -48,7 +49,7 @@ func (g *Gateway) embedOnce(ctx context.Context, a *attempt, req core.EmbedReque
 	if !ok {
 		return core.EmbedResponse{}, core.Errorf(core.CodeInvalid, "provider %s has no embeddings; name a model of another one", a.target.Provider)
 	}
-	q := embedQuery{Project: req.Caller.Project, Target: a.target.String(), Dims: req.Dimensions, Inputs: req.Inputs}
+	q := embedQuery{Project: req.Caller.Project, Target: a.target.String(), Dims: req.Dimensions, Inputs: req.Inputs, Control: req.CacheControl}
 	var resp core.EmbedResponse
 	var err error
 	resp.Vectors, resp.Usage, _, err = g.answers.embedCached(ctx, q, func(ctx context.Context, texts []string) ([][]float32, core.Usage, error) {

@@ -29,28 +29,34 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 	if x.guard, err = g.guardCall(ctx, r, c); err != nil {
 		return err
 	}
+	size := int64(len(c.Body.Bytes)) // a token is a byte long at least; images and files may count otherwise
+	if c.Translate {
+		if size, err = x.expand(ctx, r); err != nil {
+			return err
+		}
+	}
 	x.cached = g.answers.lookup(ctx, cacheQuery{Call: c, Route: c.Model, Revision: r.revision, Rule: r.rule()})
 	x.cached.header(out)
 	if x.cached.State == cacheHit {
 		return x.replay(ctx, r)
 	}
 	x.heard = x.cached.recorder()
-	// A token is at least a byte long, so that the body's length bounds the input; images and files may count otherwise.
 	answers := max(1, int(min(c.Body.Int("n"), maxAnswers))) // several answers to one call cost so many times as much
 	output := min(max(c.MaxOutput, 0), maxTokens)
 	if output == 0 {
 		output = g.cfg.MaxOutput
 	}
-	a, err := g.account(ctx, r, c.Caller, bound{input: int64(len(c.Body.Bytes)), output: output * answers})
+	a, err := g.account(ctx, r, c.Caller, bound{input: size, output: output * answers})
 	if err != nil {
 		return err
 	}
+	defer func() { a.settle(core.UsageEntry{Code: core.CodeInternal}) }() // of a defect; else it has been settled
 	c.CapOutput = a.cap / answers
 	session := c.Session
 	if session == "" && r.Sticky {
 		session = beginning(c)
 	}
-	j := &job{g: g, route: r, session: session, try: x.try, once: true}
+	j := &job{g: g, route: r, session: session, try: x.try, once: true, input: (size + 3) / 4}
 	err = j.run(ctx)
 	code := codeOf(err)
 	if told, ok := errors.AsType[*toldError](err); ok {
@@ -58,13 +64,28 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 	}
 	if err != nil && j.used.Tokens() == 0 && ctx.Err() != nil && len(j.attempts) > 0 {
 		// The client left while a provider worked for it, which is not for nothing.
-		j.used = g.priced(lastTarget(j), core.Usage{InputTokens: int64(len(c.Body.Bytes)+3) / 4})
+		j.used = g.priced(g.asked(j), core.Usage{InputTokens: j.input})
 	}
-	a.settle(core.UsageEntry{Model: lastTarget(j), Usage: j.used, Code: code, Cache: core.CacheState(x.cached.State)})
+	a.settle(core.UsageEntry{Model: g.asked(j), Usage: j.used, Code: code, Cache: core.CacheState(x.cached.State)})
 	if code == "" {
-		x.cached.storeRaw(x.heard, lastTarget(j), j.used)
+		x.cached.storeRaw(x.heard, g.asked(j), j.used)
 	}
 	return err
+}
+
+// expand translates a call that means more here than its body says, such as one that goes on from an earlier answer, and
+// checks what it then holds. It returns the size of that in bytes.
+func (x *exchange) expand(ctx context.Context, r *route) (size int64, err error) {
+	req, err := x.request()
+	if err != nil {
+		return 0, err
+	}
+	guard, err := x.g.guardRequest(ctx, r, &req)
+	if err != nil {
+		return 0, err
+	}
+	x.guard, x.request = guard, func() (core.ModelRequest, error) { return req, nil }
+	return sizeOf(req), nil
 }
 
 // replay answers from the cache, which costs nothing.
@@ -127,6 +148,9 @@ func (x *exchange) try(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return err
 	}
+	if x.call.CapOutput > 0 {
+		req.MaxTokens = x.call.CapOutput
+	}
 	return x.translated(ctx, a, req)
 }
 
@@ -137,9 +161,6 @@ func (x *exchange) translate() (core.ModelRequest, error) {
 		return req, err
 	}
 	req.Caller, req.Session = x.call.Caller, x.call.Session
-	if x.call.CapOutput > 0 {
-		req.MaxTokens = x.call.CapOutput
-	}
 	return req, nil
 }
 

@@ -13,7 +13,7 @@ import (
 
 const (
 	streamBuffer = 16 << 10 // bytes that are read of a stream at once
-	maxEvent     = 4 << 20  // longest event of a stream, in bytes
+	maxEvent     = 16 << 20 // longest event of a stream, in bytes
 )
 
 // buffers keeps the memory of streams for the next ones.

@@ -25,6 +25,8 @@ type Gateway struct {
 	probing   atomic.Bool
 	buffers   *buffers
 	answers   *answerCache
+	common    string          // what the answers of all routes depend on
+	named     map[Target]bool // targets that the settings name; others come from callers
 	seed      maphash.Seed
 }
 
@@ -34,8 +36,15 @@ func NewGateway(cfg Config, providers map[string]Endpoint) (*Gateway, error) {
 	cfg = cfg.withDefaults()
 	g := &Gateway{
 		cfg: cfg, providers: maps.Clone(providers), routes: map[string]*route{}, limiters: map[string]*limiter{},
-		targets: newTargetStates(cfg), seed: maphash.MakeSeed(), buffers: newBuffers(),
+		seed: maphash.MakeSeed(), buffers: newBuffers(),
 		answers: newAnswerCache(cfg.Cache),
+	}
+	g.common = fmt.Sprint(cfg.DefaultGuardrails, cfg.GuardsRevision)
+	g.named = map[Target]bool{}
+	for name := range cfg.Prices {
+		if t, ok := ParseTarget(name); ok {
+			g.named[t] = true
+		}
 	}
 	for name := range providers {
 		limit, ok := cfg.Limits[name]
@@ -50,8 +59,20 @@ func NewGateway(cfg Config, providers map[string]Endpoint) (*Gateway, error) {
 			return nil, err
 		}
 		g.routes[name] = r
+		for _, t := range r.targets {
+			g.named[t] = true
+		}
 	}
+	g.targets = newTargetStates(cfg, g.named)
 	return g, nil
+}
+
+// label is a target's name where names are counted for long: one that only a caller has made up is not among them.
+func (g *Gateway) label(t Target) string {
+	if g.named[t] {
+		return t.String()
+	}
+	return t.Provider + "/other"
 }
 
 // Check says whether name is a configured route or "provider/model"; a wrong one is core.CodeInvalid with the nearest
@@ -61,14 +82,20 @@ func (g *Gateway) Check(name string) error {
 	return err
 }
 
+// maxName is the longest name of a model, in bytes.
+const maxName = 256
+
 func (g *Gateway) resolve(name string) (*route, error) {
 	if r, ok := g.routes[name]; ok {
 		return r, nil
 	}
+	if len(name) > maxName || name != core.CleanText(name) {
+		return nil, core.Errorf(core.CodeInvalid, "the model's name is longer than %d bytes or holds characters that no name has", maxName)
+	}
 	t, ok := ParseTarget(name)
 	if ok {
 		if _, known := g.providers[t.Provider]; known {
-			return &route{targets: []Target{t}, Route: Route{Fallback: []Failure{}}}, nil
+			return &route{targets: []Target{t}, Route: Route{Fallback: []Failure{}}, revision: g.common}, nil
 		}
 	}
 	if name == "" {

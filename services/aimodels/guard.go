@@ -3,6 +3,7 @@ package aimodels
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/dialect"
@@ -123,8 +124,9 @@ type guardedStream struct {
 	guard     *outputGuard
 	ctx       context.Context //nolint:containedctx // the attempt's, for the length of the attempt
 	err       error
-	clean     string
-	thought   string
+	fed       bool // text has come in pieces
+	clean     strings.Builder
+	thought   strings.Builder
 }
 
 func (o *outputGuard) stream(ctx context.Context, forward func(core.Delta)) *guardedStream {
@@ -145,6 +147,7 @@ func (s *guardedStream) delta(d core.Delta) {
 	}
 	var text, thought string
 	if d.Text != "" {
+		s.fed = true
 		if text, s.err = s.text.Add(d.Text); s.err != nil {
 			return
 		}
@@ -158,8 +161,8 @@ func (s *guardedStream) delta(d core.Delta) {
 }
 
 func (s *guardedStream) pass(text, thought string) {
-	s.clean += text
-	s.thought += thought
+	s.clean.WriteString(text)
+	s.thought.WriteString(thought)
 	s.forward(core.Delta{Text: text, Reasoning: thought}) // a signature would not fit the checked text
 }
 
@@ -171,7 +174,7 @@ func (s *guardedStream) finish(r core.ModelResponse) (core.ModelResponse, error)
 	if s.err != nil {
 		return r, s.err
 	}
-	if s.clean == "" && r.Message.Text != "" { // a provider that did not stream
+	if !s.fed && r.Message.Text != "" { // a provider that did not stream
 		s.delta(core.Delta{Text: r.Message.Text})
 	}
 	var text, thought string
@@ -185,9 +188,9 @@ func (s *guardedStream) finish(r core.ModelResponse) (core.ModelResponse, error)
 		return r, s.err
 	}
 	s.pass(text, thought)
-	r.Message.Text, r.Message.Parts = s.clean, nil
-	if s.thought != "" {
-		r.Message.Parts = []core.Part{{Kind: core.PartReasoning, Text: s.thought}, {Kind: core.PartText, Text: s.clean}}
+	r.Message.Text, r.Message.Parts = s.clean.String(), nil
+	if s.thought.Len() > 0 {
+		r.Message.Parts = []core.Part{{Kind: core.PartReasoning, Text: s.thought.String()}, {Kind: core.PartText, Text: r.Message.Text}}
 	}
 	for i, c := range r.Message.ToolCalls {
 		check := s.guard.guards.Answer(s.ctx, s.guard.policies)

@@ -22,10 +22,15 @@ type job struct {
 	once bool
 	// patient says that the call waits for its turn at a busy provider for as long as it takes.
 	patient bool
+	// input is how many tokens are sent, by estimate: what a target that was overtaken is taken to have cost.
+	input int64
+	// again is asked before another attempt after one that has used something; nil = always. Its error ends the call.
+	again func(ctx context.Context, used core.Usage) error
 
 	mu       sync.Mutex
 	attempts []core.Attempt
-	used     core.Usage // by all attempts
+	used     core.Usage // by all attempts, or those since again was asked last
+	answered Target     // the target whose answer it is
 	began    atomic.Bool
 }
 
@@ -34,6 +39,7 @@ type attempt struct {
 	job    *job
 	number int // from 1, over all targets of the call
 	target Target
+	runner int   // of a race, which of its two
 	race   *race // nil where only one target is asked
 	start  time.Time
 	first  time.Duration // until the first output; 0 = none yet
@@ -44,7 +50,7 @@ type attempt struct {
 func (a *attempt) begin() bool {
 	if a.first == 0 {
 		a.first = max(time.Since(a.start), 1)
-		if a.race != nil && !a.race.win(a) {
+		if a.race != nil && !a.race.win(a.runner) {
 			a.first = 0
 			return false
 		}
@@ -72,13 +78,17 @@ func (j *job) run(ctx context.Context) error {
 			err = j.hedged(ctx, targets[i], targets[i+1])
 			i++
 		} else {
-			err = j.target(ctx, targets[i], nil)
+			err = j.target(ctx, targets[i], nil, 0)
 		}
 		if err == nil {
 			return nil
 		}
 		last = err
 		if j.settled() || !j.route.fallsBack(err) {
+			break
+		}
+		if err := j.more(ctx); err != nil {
+			last = err
 			break
 		}
 	}
@@ -92,7 +102,7 @@ func (j *job) run(ctx context.Context) error {
 func (j *job) settled() bool { return j.once && j.began.Load() }
 
 // target tries one target until it answers, fails for good or has had its tries.
-func (j *job) target(ctx context.Context, t Target, r *race) error {
+func (j *job) target(ctx context.Context, t Target, r *race, runner int) error {
 	g := j.g
 	state := g.targets.get(t)
 	limit := g.limiters[t.Provider]
@@ -113,9 +123,7 @@ func (j *job) target(ctx context.Context, t Target, r *race) error {
 			}
 			return err
 		}
-		err := j.attempt(ctx, t, state, r)
-		kind, known := failureOf(err)
-		limit.release(err == nil, known && kind == Overload, time.Now())
+		err := j.held(ctx, limit, func() error { return j.attempt(ctx, t, state, r, runner) })
 		if err == nil {
 			return nil
 		}
@@ -132,13 +140,40 @@ func (j *job) target(ctx context.Context, t Target, r *race) error {
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
+		if err := j.more(ctx); err != nil {
+			return err
+		}
 	}
 }
 
+// held makes a try with a turn at the provider, which is given back whatever happens.
+func (j *job) held(ctx context.Context, limit *limiter, try func() error) (err error) {
+	ok := false
+	defer func() {
+		kind, known := failureOf(err)
+		limit.release(ok && err == nil, known && kind == Overload, time.Now())
+	}()
+	err = try()
+	ok = true
+	return err
+}
+
+// more asks whether there may be another attempt after what the earlier ones have used.
+func (j *job) more(ctx context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.again == nil || j.used.Tokens() == 0 {
+		return nil
+	}
+	err := j.again(ctx, j.used)
+	j.used = core.Usage{}
+	return err
+}
+
 // attempt makes one try and records it.
-func (j *job) attempt(ctx context.Context, t Target, state *targetState, r *race) error {
+func (j *job) attempt(ctx context.Context, t Target, state *targetState, r *race, runner int) error {
 	g := j.g
-	a := &attempt{job: j, target: t, race: r, start: time.Now()}
+	a := &attempt{job: j, target: t, race: r, runner: runner, start: time.Now()}
 	j.mu.Lock()
 	a.number = len(j.attempts) + 1
 	j.attempts = append(j.attempts, core.Attempt{StartedAt: a.start.UTC(), Target: t.String()})
@@ -149,6 +184,10 @@ func (j *job) attempt(ctx context.Context, t Target, state *targetState, r *race
 	err := j.try(tctx, a)
 	if err != nil {
 		err = g.explain(ctx, t, err)
+	}
+	lost := r != nil && r.lost(runner, err)
+	if lost && a.usage.Tokens() == 0 { // it was cancelled while it worked
+		a.usage = g.priced(t.String(), core.Usage{InputTokens: j.input})
 	}
 	end := time.Now()
 	record(ctx, state.breaker, err)
@@ -161,9 +200,12 @@ func (j *job) attempt(ctx context.Context, t Target, state *targetState, r *race
 		done.Error = attemptText(err)
 	}
 	j.used = j.used.Add(a.usage)
+	if err == nil {
+		j.answered = t
+	}
 	j.mu.Unlock()
-	if g.cfg.Observe != nil && !errors.Is(err, errLost) {
-		o := Observation{Target: t.String(), Took: end.Sub(a.start), FirstDelta: a.first, Usage: a.usage}
+	if g.cfg.Observe != nil && !lost {
+		o := Observation{Target: g.label(t), Took: end.Sub(a.start), FirstDelta: a.first, Usage: a.usage}
 		if err != nil {
 			o.Code = codeOf(err)
 		}
@@ -186,32 +228,51 @@ func (g *Gateway) explain(ctx context.Context, t Target, err error) error {
 // race is between two targets of which the first to give output answers.
 type race struct {
 	mu     sync.Mutex
-	winner *attempt
+	winner int           // which of the two; -1 = none yet
 	won    chan struct{} // closed when there is one
 }
 
-func (r *race) win(a *attempt) bool {
+func (r *race) win(runner int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.winner == nil {
-		r.winner = a
+	if r.winner < 0 {
+		r.winner = runner
 		close(r.won)
 	}
-	return r.winner == a
+	return r.winner == runner
+}
+
+// lost says whether a try ended because the other target has won.
+func (r *race) lost(runner int, err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Is(err, errLost) || errors.Is(err, context.Canceled) && r.winner >= 0 && r.winner != runner
 }
 
 // hedged asks a second target when the first has given nothing for a while, or has failed. The slower one is cancelled.
 func (j *job) hedged(ctx context.Context, first, second Target) error {
-	r := &race{won: make(chan struct{})}
-	results := make(chan error, 2)
-	var cancels [2]context.CancelFunc
-	ask := func(i int, t Target) {
-		tctx, cancel := context.WithCancel(ctx)
-		cancels[i] = cancel
-		go func() { results <- j.target(tctx, t, r) }() // its end is waited for below
+	type result struct {
+		runner int
+		err    error
 	}
-	ask(0, first)
-	running := 1
+	r := &race{winner: -1, won: make(chan struct{})}
+	results := make(chan result, 2)
+	targets, running, answered := [2]Target{first, second}, 0, false
+	var cancels [2]context.CancelFunc
+	ask := func(runner int) {
+		tctx, cancel := context.WithCancel(ctx)
+		cancels[runner] = cancel
+		running++
+		go func() { results <- result{runner, j.target(tctx, targets[runner], r, runner)} }() // its end is waited for below
+	}
+	defer func() {
+		for _, cancel := range cancels {
+			if cancel != nil {
+				cancel()
+			}
+		}
+	}()
+	ask(0)
 	timer := time.NewTimer(j.route.Hedge)
 	defer timer.Stop()
 	var last error
@@ -219,45 +280,35 @@ func (j *job) hedged(ctx context.Context, first, second Target) error {
 	for running > 0 {
 		select {
 		case <-timer.C:
-			if cancels[1] == nil {
-				ask(1, second)
-				running++
+			if cancels[1] == nil && won != nil { // after the first word nobody else is asked
+				ask(1)
 			}
 		case <-won:
 			won = nil
-			for i, t := range []Target{first, second} {
-				if cancels[i] != nil && r.winner.target != t {
-					cancels[i]()
-				}
+			if loser := 1 - r.winner; cancels[loser] != nil {
+				cancels[loser]()
 			}
-		case err := <-results:
+		case got := <-results:
 			running--
-			if err == nil || r.lost(err) {
-				if err == nil {
-					last = nil
+			switch {
+			case got.err == nil:
+				answered = true
+			case r.lost(got.runner, got.err):
+			default:
+				last = got.err
+				if cancels[1] == nil && ctx.Err() == nil && !j.settled() && j.route.fallsBack(got.err) {
+					ask(1)
 				}
-				continue
-			}
-			last = err
-			if cancels[1] == nil && ctx.Err() == nil && !j.settled() && j.route.fallsBack(err) {
-				ask(1, second)
-				running++
 			}
 		}
 	}
-	for _, cancel := range cancels {
-		if cancel != nil {
-			cancel()
-		}
+	if answered {
+		return nil
+	}
+	if last == nil { // cannot be: one of two does not lose
+		last = errLost
 	}
 	return last
-}
-
-// lost says whether err only tells that the other target has won.
-func (r *race) lost(err error) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return errors.Is(err, errLost) || r.winner != nil && errors.Is(err, context.Canceled)
 }
 
 // backoff returns the wait before try n+1, and false when the server asks for more than Config.MaxDelay.

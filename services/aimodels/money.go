@@ -39,6 +39,7 @@ type account struct {
 	reserved *budget.Reservation
 	tokens   int64 // taken from the key's limit; 0 = it has none
 	began    time.Time
+	settled  bool
 }
 
 // account reserves the most that the call can cost at any target of its route. Where money is limited, the answer's
@@ -60,6 +61,11 @@ func (g *Gateway) account(ctx context.Context, r *route, c core.Caller, b bound)
 			a.cap = output
 		}
 	}
+	asked := output
+	if r.Hedge > 0 && len(r.targets) > 1 { // two targets may work for one answer
+		b.input *= 2
+		output *= 2
+	}
 	if err := a.take(b.input + int64(output)); err != nil {
 		return nil, err
 	}
@@ -73,7 +79,7 @@ func (g *Gateway) account(ctx context.Context, r *route, c core.Caller, b bound)
 		return nil, err
 	}
 	if a.reserved.Limited() {
-		a.cap = output
+		a.cap = asked
 	}
 	return a, nil
 }
@@ -102,8 +108,12 @@ func (a *account) correct(used int64) {
 	}
 }
 
-// settle accounts for the call; the fields that the account knows itself are filled in.
+// settle accounts for the call, once; the fields that the account knows itself are filled in.
 func (a *account) settle(e core.UsageEntry) {
+	if a.settled {
+		return
+	}
+	a.settled = true
 	if e.Cache == core.CacheHit {
 		a.correct(0)
 	} else {

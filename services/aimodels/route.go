@@ -95,7 +95,7 @@ func (g *Gateway) newRoute(name string, r Route) (*route, error) {
 	if out.Fallback == nil {
 		out.Fallback = []Failure{Overload, Timeout, Fault}
 	}
-	out.revision = fmt.Sprint(out.detail(), out.Guardrails, g.cfg.DefaultGuardrails, g.cfg.GuardsRevision)
+	out.revision = fmt.Sprint(out.detail(), out.Guardrails, g.common)
 	return out, nil
 }
 

@@ -1,6 +1,8 @@
 package aimodels
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"sync"
@@ -35,11 +37,12 @@ type targetStates struct {
 	after uint
 	delay time.Duration
 	other map[string]time.Duration // delays of providers, where they differ
+	named map[Target]bool          // kept for good
 	log   *slog.Logger
 }
 
-func newTargetStates(c Config) *targetStates {
-	return &targetStates{all: map[Target]*targetState{}, after: c.BreakerAfter, delay: c.BreakerDelay, other: c.Probes, log: c.Logger}
+func newTargetStates(c Config, named map[Target]bool) *targetStates {
+	return &targetStates{all: map[Target]*targetState{}, after: c.BreakerAfter, delay: c.BreakerDelay, other: c.Probes, named: named, log: c.Logger}
 }
 
 // get returns the state of a target, made at its first call.
@@ -56,7 +59,15 @@ func (s *targetStates) get(t Target) *targetState {
 		return state
 	}
 	if len(s.all) >= maxTargets {
-		maps.DeleteFunc(s.all, func(_ Target, st *targetState) bool { return st.breaker.IsClosed() })
+		maps.DeleteFunc(s.all, func(t Target, st *targetState) bool { return !s.named[t] && st.breaker.IsClosed() })
+		for t := range s.all { // of those that only callers have named, any goes
+			if len(s.all) < maxTargets*3/4 {
+				break
+			}
+			if !s.named[t] {
+				delete(s.all, t)
+			}
+		}
 	}
 	state = &targetState{target: t}
 	delay := s.delay
@@ -106,6 +117,9 @@ func (s *targetState) note(err error, first time.Duration, cost int64, now time.
 	s.calls++
 	s.cost += cost
 	if err != nil {
+		if errors.Is(err, errLost) || errors.Is(err, context.Canceled) {
+			return // it says nothing about the target
+		}
 		s.failures++
 		if ce, ok := asCallError(err); ok && ce.unwell() {
 			s.failure, s.failedAt = core.MessageOf(err), now

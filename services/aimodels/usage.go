@@ -29,6 +29,24 @@ func (g *Gateway) priced(target string, u core.Usage) core.Usage {
 	return u
 }
 
+// sizeOf bounds the tokens of a request: each is a byte long at least.
+func sizeOf(req core.ModelRequest) int64 {
+	n := len(req.Schema)
+	for _, m := range req.Messages {
+		n += len(m.Text)
+		for _, p := range m.Parts {
+			n += len(p.Text) + len(p.Data) + len(p.URL) + len(p.Signature)
+		}
+		for _, c := range m.ToolCalls {
+			n += len(c.Name) + len(c.Arguments)
+		}
+	}
+	for _, t := range req.Tools {
+		n += len(t.Name) + len(t.Description) + len(t.Parameters)
+	}
+	return int64(n)
+}
+
 // EstimateTokens is the gateway's guess where a server counts nothing: a token for every four characters, rounded up.
 func EstimateTokens(text string) int64 { return int64(utf8.RuneCountInString(text)+3) / 4 }
 

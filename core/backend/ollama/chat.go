@@ -68,6 +68,10 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, n dialect.Name,
 	call.Stream = !call.Body.Has("stream") || call.Body.True("stream")
 	call.Decode = decode
 	if o, err := dialect.Scan(call.Body.Get("options")); err == nil {
+		if err := o.Spelled("num_predict"); err != nil {
+			h.fail(w, r, err)
+			return
+		}
 		call.MaxOutput = int(max(0, o.Int("num_predict")))
 	}
 	if empty(call.Body) {

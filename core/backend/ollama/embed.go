@@ -85,7 +85,7 @@ func (h *handler) vectors(r *http.Request, req core.EmbedRequest) (core.EmbedRes
 	if req.Model == "" {
 		return core.EmbedResponse{}, badRequest("model is required")
 	}
-	req.Caller = backend.CallerOf(r.Context())
+	req.Caller, req.CacheControl = backend.CallerOf(r.Context()), backend.CacheControlOf(r)
 	res, err := h.Chats.Embed(r.Context(), req)
 	name, tagged := strings.CutSuffix(req.Model, latest)
 	if !tagged || !unknown(err) {

@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/core/backend"
@@ -37,6 +38,14 @@ func checkCall(c *dialect.Call) error {
 	}
 	if v := c.Body.Get("messages"); len(v) == 0 || v[0] != '[' {
 		return backend.OpenAIBadRequest("messages", "Invalid 'messages': expected an array with minimum length 1.")
+	}
+	for _, field := range []string{"n", "best_of"} { // each answer costs: what is counted must be what every server reads
+		if v := c.Body.Get(field); v != nil && (c.Body.Int(field) < 1 || c.Body.Int(field) > 128 || strings.Trim(string(v), "0123456789") != "") {
+			return backend.OpenAIBadRequest(field, "Invalid '%s': expected a whole number from 1 to 128.", field)
+		}
+	}
+	if c.Body.Int("best_of") > max(1, c.Body.Int("n")) {
+		return backend.OpenAIBadRequest("best_of", "Invalid 'best_of': it cannot be larger than 'n' here.")
 	}
 	c.MaxOutput = int(max(c.Body.Int("max_completion_tokens"), c.Body.Int("max_tokens")))
 	if c.Session == "" {

@@ -55,7 +55,7 @@ func (h *handler) embeddings(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	res, err := h.Chats.Embed(r.Context(), core.EmbedRequest{
-		Model: q.Model, Inputs: inputs, Dimensions: q.Dimensions, User: q.User, Caller: backend.CallerOf(r.Context()),
+		Model: q.Model, Inputs: inputs, Dimensions: q.Dimensions, User: q.User, Caller: backend.CallerOf(r.Context()), CacheControl: backend.CacheControlOf(r),
 	})
 	if err != nil {
 		if r.Context().Err() == nil {

@@ -265,6 +265,9 @@ func media(p core.Part, url, data, fileID, param string) (core.Part, error) {
 		}
 		p.Data = decoded
 	case url != "":
+		if !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
+			return p, backend.OpenAIBadRequest(param, "Invalid '%s': an address begins with https:// or http://.", param)
+		}
 		p.URL = url
 	case fileID != "":
 		return p, backend.OpenAIBadRequest(param, "A 'file_id' names a file at one provider, which the model that answers this call cannot read; send the data itself.")
