@@ -23,9 +23,12 @@ type ModelRequest struct {
 	Frequency    *float64
 	Seed         *int64
 	Stop         []string
-	Reasoning    string // effort: "" = the provider's default; none | minimal | low | medium | high
-	ReasoningMax int    // tokens that the model may think; 0 = the provider's default
-	User         string // the client's own word for its end user
+	Reasoning    string            // effort: "" = the provider's default; none | minimal | low | medium | high
+	ReasoningMax int               // tokens that the model may think; 0 = the provider's default
+	User         string            // the client's own word for its end user
+	Metadata     map[string]string // the client's own notes on the call, which providers keep with its account
+	ServiceTier  string            // how fast and dear: "" and auto = as the provider's account says; default | flex | priority
+	Verbosity    string            // how long answers are: "" = the model's default; low | medium | high
 	Caller       Caller
 	Session      string // what keeps a conversation at one target: a client's own id of it; "" = derived from its beginning
 	CostLimit    int64  // millionths of a US dollar that this call may cost; 0 = no limit of its own

@@ -23,7 +23,7 @@ type Part struct {
 	URL       string // where the bytes are, for providers that fetch them; SutazAI itself never does
 	Name      string // of a file
 	Detail    string // of an image: how closely to look, in OpenAI's words (low, high, auto)
-	Signature string // of reasoning: opaque, goes back unchanged to the provider that made it
+	Signature string // of reasoning: opaque behind its Maker's mark, and goes back to that maker alone
 }
 
 // Content returns what the message says in order: its parts, or its text as the only one.

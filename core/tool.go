@@ -29,7 +29,22 @@ type ToolSpec struct {
 	Description string          `json:"description"`
 	Parameters  json.RawMessage `json:"parameters"`
 	Effect      Effect          `json:"effect"`
+	Flow        Flow            `json:"flow,omitempty"`
 }
+
+// Flow says what a tool lets through, as bits. A run that has seen private data and content that strangers may have written
+// does not call what sends data out without a person's approval: such content can hold instructions to steal the data.
+type Flow int
+
+// The bits.
+const (
+	FlowPrivate   Flow = 1 << iota // its results hold data that must not leave
+	FlowUntrusted                  // its results hold what strangers may have written
+	FlowEgress                     // its arguments leave for somewhere that the agent chooses
+)
+
+// Has says whether every bit of f is set.
+func (w Flow) Has(f Flow) bool { return w&f == f }
 
 // ToolInvocation is one call of a tool, made for a step of a run. IdempotencyKey is "run:step" and the same in every attempt.
 type ToolInvocation struct {
@@ -38,6 +53,7 @@ type ToolInvocation struct {
 	Arguments      json.RawMessage
 	IdempotencyKey string
 	Workspace      string // name of the workspace whose files the call may touch: the id of the root run
+	Caller         Caller // for whom; names whose credentials are used
 }
 
 // ToolResult is what a tool answers. Text goes to the model; IsError tells it that the call failed.

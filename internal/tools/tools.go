@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -113,26 +114,59 @@ func (r *Registry) Close() error { return r.spaces.close() }
 
 // Register adds a tool. CodeConflict: the name is taken; CodeInvalid: its description is not usable.
 func (r *Registry) Register(t Tool) error {
+	ready, err := prepare(t)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, taken := r.tools[ready.spec.Name]; taken {
+		return core.Errorf(core.CodeConflict, "there is a tool %q already", ready.spec.Name)
+	}
+	r.tools[ready.spec.Name] = ready
+	return nil
+}
+
+// Replace puts tools in the place of all whose names begin with prefix, such as "erp." for those of an MCP server. Tools
+// that are not usable are left out and named in the error; the others are there.
+func (r *Registry) Replace(prefix string, list []Tool) error {
+	var problems []error
+	next := map[string]registered{}
+	for _, t := range list {
+		ready, err := prepare(t)
+		if err == nil && !strings.HasPrefix(ready.spec.Name, prefix) {
+			err = core.Errorf(core.CodeInvalid, "the name of tool %q does not begin with %q", ready.spec.Name, prefix)
+		}
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		next[ready.spec.Name] = ready
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.tools, func(name string, _ registered) bool { return strings.HasPrefix(name, prefix) })
+	maps.Copy(r.tools, next)
+	return errors.Join(problems...)
+}
+
+// prepare checks a tool and compiles its schema.
+func prepare(t Tool) (registered, error) {
+	var none registered
 	spec := t.Spec()
 	if spec.Name == "" || spec.Description == "" {
-		return core.Errorf(core.CodeInvalid, "a tool needs a name and a description; %q has not both", spec.Name)
+		return none, core.Errorf(core.CodeInvalid, "a tool needs a name and a description; %q has not both", spec.Name)
 	}
 	switch spec.Effect {
 	case core.EffectReadOnly, core.EffectIdempotent, core.EffectUnsafe:
 	default:
-		return core.Errorf(core.CodeInvalid, "tool %s has the effect %q; it must be read_only, idempotent or unsafe", spec.Name, spec.Effect)
+		return none, core.Errorf(core.CodeInvalid, "tool %s has the effect %q; it must be read_only, idempotent or unsafe", spec.Name, spec.Effect)
 	}
 	schema, err := compileSchema(spec.Parameters)
 	if err != nil {
-		return core.Wrap(core.CodeInvalid, err, "the parameters of tool %s are not a valid JSON Schema of type object", spec.Name)
+		return none, core.Wrap(core.CodeInvalid, err, "the parameters of tool %s are not a valid JSON Schema of type object", spec.Name)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, taken := r.tools[spec.Name]; taken {
-		return core.Errorf(core.CodeConflict, "there is a tool %q already", spec.Name)
-	}
-	r.tools[spec.Name] = registered{tool: t, spec: spec, schema: schema}
-	return nil
+	return registered{tool: t, spec: spec, schema: schema}, nil
 }
 
 // Specs returns every tool sorted by name.
