@@ -31,6 +31,7 @@ type Provider struct {
 	Concurrency Concurrency       `yaml:"concurrency" default:"{}" doc:"How many calls it works on at the same time."`
 	Headers     map[string]Secret `yaml:"headers" keys:"^[A-Za-z0-9!#$%&'*+.^_|~-]+$" default:"{}" doc:"Further HTTP headers of every call; a value may be a reference like api_key."`
 	Models      []string          `yaml:"models" default:"[]" doc:"The models to offer. Empty: whatever the server lists."`
+	Windows     map[string]int    `yaml:"context" keys:"." min:"512" max:"100000000" default:"{}" doc:"How many tokens of conversation and answer a model takes, by model name, or * for all. Runs shorten and sum up what no longer fits; where it is not given, once a model has refused a conversation for its length."`
 	Prices      map[string]Price  `yaml:"prices" keys:"." default:"{}" doc:"What a model costs, by model name. A model without a price costs nothing."`
 }
 

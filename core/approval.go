@@ -13,6 +13,8 @@ const (
 	ReasonPolicy      ApprovalReason = "policy"      // the agent's file asks for approval of this tool
 	ReasonInterrupted ApprovalReason = "interrupted" // a crash came while an unsafe call was being made
 	ReasonQuestion    ApprovalReason = "question"    // the agent asks the user something
+	ReasonFlow        ApprovalReason = "flow"        // private data and what strangers wrote are both in the run, and the call sends data out
+	ReasonPeer        ApprovalReason = "peer"        // the agent runs elsewhere, and asks whether it may do something
 )
 
 // ApprovalStatus is where an approval stands.
@@ -51,6 +53,7 @@ type Approval struct {
 	Arguments json.RawMessage `json:"arguments"`
 	Reason    ApprovalReason  `json:"reason"`
 	Status    ApprovalStatus  `json:"status"`
+	Queue     string          `json:"queue,omitempty"` // who is asked; "" = whoever may decide
 	Result    string          `json:"result,omitempty"`
 	Comment   string          `json:"comment,omitempty"`
 	CreatedAt time.Time       `json:"created_at"`

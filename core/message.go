@@ -25,6 +25,7 @@ type Message struct {
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`   // what an assistant asks for
 	ToolCallID string     `json:"tool_call_id,omitempty"` // which call a tool message answers
 	IsError    bool       `json:"is_error,omitempty"`     // the tool failed; the text says why
+	SummaryTo  int        `json:"summary_to,omitempty"`   // of a system message that sums up the conversation: index of the last message in it
 	CreatedAt  time.Time  `json:"created_at"`
 }
 

@@ -100,6 +100,7 @@ const (
 	StepModel StepKind = "model"
 	StepTool  StepKind = "tool"
 	StepAgent StepKind = "agent"
+	StepPeer  StepKind = "peer" // a turn of an agent that runs elsewhere
 )
 
 // StepStatus is where a step stands.
@@ -128,7 +129,7 @@ type Attempt struct {
 	Error      string     `json:"error,omitempty"`
 }
 
-// Step is one model call, tool call or delegation of a run. Contents live in messages; a step refers to them.
+// Step is one model call, tool call, delegation or turn of a peer of a run. Contents live in messages; a step refers to them.
 type Step struct {
 	ID             string          `json:"id"` // "run:index", also the idempotency key
 	Run            string          `json:"run"`
@@ -166,6 +167,8 @@ type RunRecord struct {
 	Turn           TurnBase   // where limits start to count
 	OutageSince    *time.Time // when the model became unreachable
 	CancelledBy    string     // who wants it stopped; "" = nobody
+	PeerSession    string     // what its peer needs to go on with the conversation
+	Flow           Flow       // what its tools, and those of its sub-runs, have let in
 }
 
 // TurnBase is what a run had used when the user's latest message came; limits count from there.

@@ -18,13 +18,22 @@ type State struct {
 	Tools      []core.ToolSpec // what the agent may call; delegates included
 	// MaxRepeats is how often one turn may make the same call with the same arguments.
 	MaxRepeats int
+	// Room is how many bytes of conversation fit the model; 0 = not known, and nothing is left out.
+	Room int
 }
 
-// Action is what to do next: one of CallModel, CallTools, Finish, Fail.
+// Action is what to do next: one of CallModel, Compact, CallTools, CallPeer, Say, Finish, Fail.
 type Action interface{ action() }
 
 // CallModel asks the model for the next message.
 type CallModel struct{ Request core.ModelRequest }
+
+// Compact asks the model to sum up the conversation up to the message at the index To. The summary is recorded as a system
+// message, and stands for those messages in later requests.
+type Compact struct {
+	Request core.ModelRequest
+	To      int
+}
 
 // CallTools makes the calls that the latest assistant message asks for and that have no result yet, side by side.
 type CallTools struct{ Calls []Call }
@@ -35,6 +44,14 @@ type Call struct {
 	Refusal string
 }
 
+// CallPeer gives the agent that runs elsewhere a turn. Its answer is recorded as an assistant message; when it needs to
+// know something first, as a call of AskUser.
+type CallPeer struct{ Text string }
+
+// Say records a message of the assistant that no model wrote: the calls that a pattern demands, or an answer put together
+// from others.
+type Say struct{ Message core.Message }
+
 // Finish ends the run with the message at the index as its answer.
 type Finish struct{ Message int }
 
@@ -42,12 +59,24 @@ type Finish struct{ Message int }
 type Fail struct{ Err *core.Error }
 
 func (CallModel) action() {}
+func (Compact) action()   {}
 func (CallTools) action() {}
+func (CallPeer) action()  {}
+func (Say) action()       {}
 func (Finish) action()    {}
 func (Fail) action()      {}
 
-// DelegatePrefix starts the name of the tool by which an agent gives work to another.
-const DelegatePrefix = "ask_agent_"
+// Names of tools that the orchestrator answers itself.
+const (
+	// AskUser is the tool whose call is a question to a person.
+	AskUser = "ask_user"
+	// Recall is the tool that reads what was left out of a long conversation.
+	Recall = "recall"
+	// DelegatePrefix starts the name of the tool by which an agent gives work to another.
+	DelegatePrefix = "ask_agent_"
+	// HandoffPrefix starts the name of the tool by which an agent gives the whole conversation to another.
+	HandoffPrefix = "hand_off_to_"
+)
 
 // DelegateSpec is the tool by which an agent gives work to another.
 func DelegateSpec(to core.Agent) core.ToolSpec {
@@ -56,5 +85,25 @@ func DelegateSpec(to core.Agent) core.ToolSpec {
 		Description: "Give a task to the agent " + to.Name + " and get its answer. " + to.Description,
 		Parameters:  []byte(`{"type":"object","properties":{"task":{"type":"string","description":"The whole task; the agent sees nothing else."}},"required":["task"],"additionalProperties":false}`),
 		Effect:      core.EffectIdempotent,
+	}
+}
+
+// HandoffSpec is the tool by which an agent gives the whole conversation to another.
+func HandoffSpec(to core.Agent) core.ToolSpec {
+	return core.ToolSpec{
+		Name:        HandoffPrefix + to.Name,
+		Description: "Hand the whole conversation over to the agent " + to.Name + ", which answers the user from now on. " + to.Description,
+		Parameters:  []byte(`{"type":"object","properties":{"note":{"type":"string","description":"What the agent should know besides the conversation."}},"additionalProperties":false}`),
+		Effect:      core.EffectIdempotent,
+	}
+}
+
+// RecallSpec is the tool that reads a message again of which the model sees a part or a summary.
+func RecallSpec() core.ToolSpec {
+	return core.ToolSpec{
+		Name:        Recall,
+		Description: "Read a message of this conversation again that was shortened or summed up.",
+		Parameters:  []byte(`{"type":"object","properties":{"message":{"type":"integer","minimum":0,"description":"Number of the message."},"from":{"type":"integer","minimum":0,"description":"First character to read; 0 if left out."}},"required":["message"],"additionalProperties":false}`),
+		Effect:      core.EffectReadOnly,
 	}
 }

@@ -130,7 +130,7 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"an unknown model", head + "model: defalt" + body, `4: unknown model "defalt" (did you mean "default"?)`},
 		{"an empty model", head + `model: ""` + body, `4: model is empty: write "provider/model" or a route's name, or leave the line out for "default"`},
 		{"a misspelt key", head + "modle: default" + body, `4: unknown key "modle" (did you mean "model"?)`},
-		{"a key of a later version", head + "guardrails: [x]" + body, `4: unknown key "guardrails"; there is: agents, description, knowledge, limits, max_tokens, model, name, output, temperature, tools`},
+		{"a key of a later version", head + "guardrails: [x]" + body, `4: unknown key "guardrails"; there is: agents, description, effect, handoffs, kind, knowledge, limits, max_tokens, model, name, output, peer, queue, skills, team, temperature, tools`},
 		{"a temperature out of range", head + "temperature: 3" + body, `4: temperature must be a number from 0 to 2, not 3`},
 		{"a temperature that is no number", head + "temperature: .nan" + body, `4: temperature must be a number from 0 to 2, not .nan`},
 		{"a broken number of tokens", head + "max_tokens: 1.5" + body, `4: max_tokens must be a whole number from 1 to 2147483647, not 1.5`},

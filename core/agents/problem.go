@@ -27,6 +27,8 @@ type Known struct {
 	Tools       []string
 	Agents      []string
 	MCPServers  []string
+	Peers       []string // of the settings
+	Skills      []string // folders of know-how
 	Collections []string
 	CheckModel  func(name string) error                      // nil when the model or route is configured
 	Nearest     func(word string, among []string) (m string) // "" when nothing is near

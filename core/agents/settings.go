@@ -23,6 +23,13 @@ func (p *reader) settings(text []byte) {
 	}
 	seen := p.mapping(root, 1, "the settings", "key", map[string]field{
 		"name":        p.name,
+		"kind":        p.kind,
+		"peer":        p.peer,
+		"effect":      p.effect,
+		"queue":       p.queue,
+		"team":        p.team,
+		"handoffs":    p.handoffs,
+		"skills":      p.skills,
 		"description": p.description,
 		"model":       p.model,
 		"temperature": p.temperature,
@@ -36,6 +43,7 @@ func (p *reader) settings(text []byte) {
 	if seen == nil {
 		return
 	}
+	p.suits(seen)
 	if !seen["name"] {
 		p.problem(1, `"name" is missing: write "name: %s"`, nameOf(p.file))
 	}
@@ -207,9 +215,10 @@ func (p *reader) toolEntry(item ast.Node, line int) {
 	}
 }
 
-// grant adds a tool if there is one of that name.
+// grant adds a tool if there is one of that name, or may be one: what a server offers is known once it runs.
 func (p *reader) grant(name string, approval core.ApprovalPolicy, line int) {
-	if !slices.Contains(p.known.Tools, name) {
+	server, _, ofServer := strings.Cut(name, ".")
+	if !slices.Contains(p.known.Tools, name) && !(ofServer && slices.Contains(p.known.MCPServers, server)) {
 		p.problem(line, "%s", p.known.unknown("tool", name, p.known.Tools))
 		return
 	}
@@ -217,7 +226,7 @@ func (p *reader) grant(name string, approval core.ApprovalPolicy, line int) {
 }
 
 func (p *reader) add(g core.ToolGrant, line int) {
-	if _, twice := p.agent.Grant(g.Name); twice {
+	if slices.ContainsFunc(p.agent.Tools, func(o core.ToolGrant) bool { return o.Name == g.Name }) {
 		p.problem(line, "tool %q stands here a second time", g.Name)
 		return
 	}

@@ -214,7 +214,7 @@ func (o *Orchestrator) dropOpen(ctx context.Context, q dbtx.Querier, r *core.Run
 		if st.Status.Final() {
 			continue
 		}
-		if st.Kind == core.StepTool && st.Effect == core.EffectUnsafe && len(st.Attempts) > 0 { // begun, perhaps asked about since
+		if (st.Kind == core.StepTool || st.Kind == core.StepPeer) && st.Effect == core.EffectUnsafe && len(st.Attempts) > 0 { // begun, perhaps asked about since
 			st.Status, st.Error = core.StepFailed, unknownOutcome
 		} else {
 			st.Status = core.StepCancelled

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/agents"
 	"github.com/sutazai/sutazai/core/orchestrator"
 	"github.com/sutazai/sutazai/services/database"
 )
 
 // models answers from a function of the conversation: deterministic, whoever asks and however often.
 type models struct {
-	mu    sync.Mutex
-	calls int
-	chat  func(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error)
+	mu     sync.Mutex
+	calls  int
+	window int
+	chat   func(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error)
 }
 
 func (m *models) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
@@ -36,6 +38,8 @@ func (m *models) count() int {
 }
 
 func (*models) Check(string) error { return nil }
+
+func (m *models) Window(string) int { return m.window }
 
 func answer(text string) core.ModelResponse {
 	return core.ModelResponse{Message: core.Message{Role: core.RoleAssistant, Text: text}, Finish: core.FinishStop, Usage: core.Usage{InputTokens: 10, OutputTokens: 5, CostMicroUSD: 100}}
@@ -79,9 +83,11 @@ type tools struct {
 }
 
 func (t *tools) Spec(name string) (core.ToolSpec, bool) {
-	effect, ok := map[string]core.Effect{"look": core.EffectReadOnly, "put": core.EffectIdempotent, "pay": core.EffectUnsafe, orchestrator.AskUser: core.EffectReadOnly}[name]
+	effect, ok := map[string]core.Effect{"look": core.EffectReadOnly, "put": core.EffectIdempotent, "pay": core.EffectUnsafe, agents.AskUser: core.EffectReadOnly}[name]
 	return core.ToolSpec{Name: name, Effect: effect, Parameters: json.RawMessage(`{"type":"object","properties":{"n":{"type":"number"}}}`)}, ok
 }
+
+func (*tools) Family(string) []core.ToolSpec { return nil }
 
 func (t *tools) Call(ctx context.Context, inv core.ToolInvocation) core.ToolResult {
 	t.mu.Lock()
@@ -178,7 +184,7 @@ type bench struct {
 func newBench(t *testing.T, dbo database.Options, m *models) *bench {
 	return &bench{
 		t: t, dbo: dbo, models: m, tools: &tools{}, audit: &audit{}, clock: &clock{},
-		agents: agentMap{"a": {Tools: grants("look", "put", "pay", orchestrator.AskUser)}},
+		agents: agentMap{"a": {Tools: grants("look", "put", "pay", agents.AskUser)}},
 		limits: core.Limits{Steps: 50, Tokens: 1 << 20, CostMicroUSD: 1 << 30, Time: time.Hour, Depth: 3},
 		cfg: orchestrator.Config{
 			Executor: "test", MaxActive: 64, MaxParallelTools: 8, MaxRepeats: 3, MaxRecoveries: 100,

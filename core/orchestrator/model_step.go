@@ -22,18 +22,22 @@ const (
 	keptAttempts = 20
 )
 
-// callModel asks the model for the next message and records it. parked is true when the model cannot be reached and the
-// run waits for it.
-func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
+// callModel asks the model for the next message and records it: as what the assistant says, or as the summary of the messages
+// up to summaryTo. parked is true when the model cannot be reached and the run waits for it, or the run has ended.
+func (s *segment) callModel(req core.ModelRequest, summaryTo int) (parked bool, err error) {
 	r := &s.state.Run
-	st := s.openModelStep(a)
+	st := s.openModelStep(req.Model)
 	earlier := len(st.Attempts)
 	s.startAttempt(&st)
 	started := s.announce(st)
 	stopMark := s.markStarted(st)
 	deltas := &deltaWriter{s: s, message: r.Messages, earlier: earlier}
-	a.Request.Caller, a.Request.Session, a.Request.CostLimit = callerOf(r.Run), r.ID, costLeft(*r)
-	resp, err := s.o.Models.Chat(s.ask, a.Request, deltas.add)
+	if summaryTo > 0 {
+		deltas = nil
+	}
+	req.Caller, req.Session, req.CostLimit = callerOf(r.Run), r.ID, costLeft(*r)
+	names := wireNames(&req)
+	resp, err := s.o.Models.Chat(s.ask, req, deltas.add)
 	deltas.flush()
 	stopMark()
 	if err != nil && s.ask.Err() != nil {
@@ -54,6 +58,10 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 		return s.awaitModel(st, started, err)
 	}
 	s.o.Observer.StepEnded(core.StepModel, st.Name, stepStatus(err), now.Sub(*st.StartedAt), resp.Usage)
+	if core.CodeOf(err) == core.CodeContextFull && s.tooLong(req) {
+		st.Status, st.Error = core.StepFailed, core.MessageOf(err)+"; the conversation is shortened"
+		return false, s.checkpoint("model "+st.Name, func(c *change) { s.completeStep(c, st, started) })
+	}
 	if err != nil {
 		st.Status, st.Error = core.StepFailed, core.MessageOf(err)
 		if err := s.checkpoint("model "+st.Name, func(c *change) { s.completeStep(c, st, started) }); err != nil {
@@ -64,25 +72,25 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 	ended := false
 	err = s.checkpoint("model "+st.Name, func(c *change) {
 		m := resp.Message
-		m.Index, m.Role, m.CreatedAt, m.Text = r.Messages, core.RoleAssistant, now, core.CleanText(m.Text)
-		nameCalls(&m, st.Index)
+		m.CreatedAt = now
+		names.restore(&m)
+		s.measure(req, resp.Usage)
 		st.Status, st.Usage, st.Error = core.StepSucceeded, resp.Usage, remark(resp)
-		st.OutputRef = messageRef(m.Index)
+		st.OutputRef = messageRef(r.Messages)
 		r.Usage = r.Usage.Add(resp.Usage)
 		if r.OutageSince != nil {
 			r.OutageSince = nil
 			c.event(core.EventRunStarted, "")
 		}
-		s.addMessage(c, m)
+		if summaryTo > 0 {
+			s.addMessage(c, core.Message{Index: r.Messages, Role: core.RoleSystem, Text: core.CleanText(m.Text), SummaryTo: summaryTo, CreatedAt: now})
+			s.completeStep(c, st, started)
+			return
+		}
+		m = s.addAnswer(c, m, st.Index)
 		s.completeStep(c, st, started)
-		for _, call := range m.ToolCalls {
-			s.addStep(c, s.callStep(call, m.Index))
-		}
-		// The answer and the end of the run are one commit.
-		if f, ok := s.o.brain.Next(s.state).(agents.Finish); ok {
-			ended = true
-			c.end(core.RunSucceeded, nil, &f.Message)
-		}
+		s.addCalls(c, m)
+		ended = s.endWithAnswer(c)
 	})
 	if ended && err == nil {
 		s.o.nudge() // a parent may have been queued
@@ -90,7 +98,6 @@ func (s *segment) callModel(a agents.CallModel) (parked bool, err error) {
 	return ended, err
 }
 
-// callerOf says for whom a run calls models; whoever serves them knows the project of the key.
 // costLeft is what a turn's cost limit leaves for the next call, in millionths of a US dollar; 0 = it has none. A turn that
 // has used its limit up is ended by its agent before it comes to this.
 func costLeft(r core.RunRecord) int64 {
@@ -100,6 +107,7 @@ func costLeft(r core.RunRecord) int64 {
 	return max(1, r.Limits.CostMicroUSD-(r.Usage.CostMicroUSD-r.Turn.CostMicroUSD))
 }
 
+// callerOf says for whom a run calls models and tools; whoever serves them knows the project of the key.
 func callerOf(r core.Run) core.Caller {
 	c := core.Caller{Actor: r.CreatedBy, Agent: r.Agent, Run: r.ID}
 	if id, ok := strings.CutPrefix(r.CreatedBy, "key:"); ok {
@@ -134,11 +142,11 @@ func stepStatus(err error) core.StepStatus {
 }
 
 // openModelStep is the model step that an interruption or an outage left open, or a new one.
-func (s *segment) openModelStep(a agents.CallModel) core.Step {
+func (s *segment) openModelStep(model string) core.Step {
 	if n := len(s.steps); n > 0 && s.steps[n-1].Kind == core.StepModel && !s.steps[n-1].Status.Final() {
 		return s.steps[n-1]
 	}
-	return s.newStep(core.StepModel, a.Request.Model, "", fmt.Sprintf("messages/0-%d", s.state.Run.Messages-1), "")
+	return s.newStep(core.StepModel, model, "", fmt.Sprintf("messages/0-%d", s.state.Run.Messages-1), "")
 }
 
 func (s *segment) newStep(kind core.StepKind, name string, effect core.Effect, inputRef, callID string) core.Step {
@@ -152,8 +160,10 @@ func (s *segment) newStep(kind core.StepKind, name string, effect core.Effect, i
 // callStep is the step for one call that the model asks for.
 func (s *segment) callStep(call core.ToolCall, message int) core.Step {
 	ref := messageRef(message) + "#" + call.ID
-	if to, ok := strings.CutPrefix(call.Name, agents.DelegatePrefix); ok {
-		return s.newStep(core.StepAgent, to, core.EffectIdempotent, ref, call.ID)
+	for _, prefix := range []string{agents.DelegatePrefix, agents.HandoffPrefix} {
+		if to, ok := strings.CutPrefix(call.Name, prefix); ok {
+			return s.newStep(core.StepAgent, to, core.EffectIdempotent, ref, call.ID)
+		}
 	}
 	spec, _ := s.o.Tools.Spec(call.Name)
 	return s.newStep(core.StepTool, call.Name, spec.Effect, ref, call.ID)
@@ -263,6 +273,9 @@ type deltaWriter struct {
 }
 
 func (d *deltaWriter) add(delta core.Delta) {
+	if d == nil { // nobody watches a summary being written
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if delta.Attempt != d.attempt {
@@ -278,6 +291,9 @@ func (d *deltaWriter) add(delta core.Delta) {
 }
 
 func (d *deltaWriter) flush() {
+	if d == nil {
+		return
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.send()

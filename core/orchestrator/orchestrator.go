@@ -15,7 +15,11 @@ import (
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/agents"
+	"github.com/sutazai/sutazai/core/agents/human"
 	"github.com/sutazai/sutazai/core/agents/llm"
+	"github.com/sutazai/sutazai/core/agents/peer"
+	"github.com/sutazai/sutazai/core/agents/team"
 	"github.com/sutazai/sutazai/internal/events"
 )
 
@@ -41,6 +45,7 @@ type Deps struct {
 	Handles  Handles
 	Models   Models
 	Tools    Tools
+	Peers    Peers
 	Agents   Agents
 	Audit    Audit
 	Observer Observer
@@ -55,7 +60,7 @@ type Orchestrator struct {
 	cfg    Config
 	engine *engine
 	hub    *events.Hub
-	brain  llm.Agent
+	brains map[core.AgentKind]agents.Agent
 
 	launched atomic.Bool
 	left     atomic.Bool   // Drain gave up on some calls
@@ -80,6 +85,9 @@ func New(ctx context.Context, d Deps, cfg Config) (*Orchestrator, error) {
 	o := &Orchestrator{
 		Deps: d, cfg: cfg, hub: events.NewHub(),
 		kick: make(chan struct{}, 1), stopped: make(chan struct{}),
+		brains: map[core.AgentKind]agents.Agent{
+			core.AgentLLM: llm.Agent{}, core.AgentRemote: peer.Agent{}, core.AgentProcess: peer.Agent{}, core.AgentHuman: human.Agent{}, core.AgentTeam: team.Agent{},
+		},
 		active: map[string]executing{}, started: map[string]struct{}{},
 	}
 	base := context.WithoutCancel(ctx)

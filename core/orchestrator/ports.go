@@ -34,6 +34,7 @@ type RunJournal interface {
 	ByIdempotencyKey(ctx context.Context, q dbtx.Querier, actor, key string) (core.RunRecord, bool, error)
 	List(ctx context.Context, q dbtx.Querier, f core.RunFilter) ([]core.RunRecord, error)
 	Queued(ctx context.Context, q dbtx.Querier, limit int) ([]core.QueuedRun, error)
+	SameWork(ctx context.Context, q dbtx.Querier, root, agent, hash string) (int, error)
 	Due(ctx context.Context, q dbtx.Querier, now time.Time, limit int) ([]string, error)
 	Orphans(ctx context.Context, q dbtx.Querier, limit int) ([]string, error)
 	ActiveByAgent(ctx context.Context, q dbtx.Querier) (map[string]int, error)
@@ -68,12 +69,21 @@ type ApprovalJournal interface {
 type Models interface {
 	Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error)
 	Check(model string) error
+	// Window is how many tokens fit a model's context; 0 = not known.
+	Window(model string) int
+}
+
+// Peers gives agents that run elsewhere a turn.
+type Peers interface {
+	Talk(ctx context.Context, call core.PeerCall, events core.PeerEvents) (core.PeerAnswer, error)
 }
 
 // Tools calls tools. A call of an idempotent tool may come again with the same key; one of an unsafe tool never does
 // unless a person asked for it.
 type Tools interface {
 	Spec(name string) (core.ToolSpec, bool)
+	// Family lists the tools whose names begin with the prefix, sorted.
+	Family(prefix string) []core.ToolSpec
 	Call(ctx context.Context, inv core.ToolInvocation) core.ToolResult
 	Attach(workspace string, files []core.File) error
 	Remove(workspace string) error

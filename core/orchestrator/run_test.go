@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sutazai/sutazai/core"
-	"github.com/sutazai/sutazai/core/orchestrator"
+	"github.com/sutazai/sutazai/core/agents"
 	"github.com/sutazai/sutazai/services/database"
 	"github.com/sutazai/sutazai/services/database/databasetest"
 )
@@ -274,7 +274,7 @@ func TestAnApprovalExpires(t *testing.T) {
 func TestAQuestionIsAnsweredByAMessage(t *testing.T) {
 	t.Parallel()
 	databasetest.EachOptions(t, func(t *testing.T, db database.Options) {
-		b := newBench(t, db, scripted(call(orchestrator.AskUser, `{"question":"Which?"}`)))
+		b := newBench(t, db, scripted(call(agents.AskUser, `{"question":"Which?"}`)))
 		o, _ := b.open()
 		id := b.start(o, "a", "go").ID
 		if r := b.waiting(o, id); r.WaitReason != core.WaitQuestion || r.WaitDetail != "Which?" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +42,8 @@ type segment struct {
 	began  time.Time
 	before int64      // ActiveMS when the segment began
 	mu     sync.Mutex // one checkpoint at a time: the engine numbers them in order
+	perTok float64    // bytes of conversation that the model counted as one token, at the latest call; 0 = not known
+	full   int        // bytes that did not fit the model; 0 = not known
 }
 
 // execute is the engine's workflow. It returns an error only to let the engine know that it let go of the run.
@@ -187,17 +190,29 @@ func (s *segment) begin() error {
 	})
 }
 
-// tools lists what the agent may call: its tools, and a tool for each agent that it may give work to.
+// tools lists what the agent may call: its tools, and a tool for each agent that it may give work or the conversation to.
 func (s *segment) tools() []core.ToolSpec {
 	var out []core.ToolSpec
-	for _, g := range s.state.Definition.Tools {
-		if spec, ok := s.o.Tools.Spec(g.Name); ok {
+	d := s.state.Definition
+	for _, g := range d.Tools {
+		if server, whole := strings.CutSuffix(g.Name, "*"); whole {
+			for _, spec := range s.o.Tools.Family(server) {
+				if own, _ := d.Grant(spec.Name); own == g {
+					out = append(out, spec)
+				}
+			}
+		} else if spec, ok := s.o.Tools.Spec(g.Name); ok {
 			out = append(out, spec)
 		}
 	}
-	for _, name := range s.state.Definition.Agents {
+	for _, name := range d.Agents {
 		if to, err := s.o.Agents.Agent(name); err == nil {
 			out = append(out, agents.DelegateSpec(to))
+		}
+	}
+	for _, name := range d.Handoffs {
+		if to, err := s.o.Agents.Agent(name); err == nil {
+			out = append(out, agents.HandoffSpec(to))
 		}
 	}
 	return out
@@ -221,9 +236,15 @@ func (s *segment) loop() error {
 			parked bool
 			err    error
 		)
-		switch a := s.o.brain.Next(s.state).(type) {
+		switch a := s.next().(type) {
 		case agents.CallModel:
-			parked, err = s.callModel(a)
+			parked, err = s.callModel(a.Request, 0)
+		case agents.Compact:
+			parked, err = s.callModel(a.Request, a.To)
+		case agents.CallPeer:
+			parked, err = s.callPeer(a)
+		case agents.Say:
+			parked, err = s.say(a.Message)
 		case agents.CallTools:
 			parked, err = s.callTools(a)
 		case agents.Finish:
@@ -235,6 +256,54 @@ func (s *segment) loop() error {
 			return err
 		}
 	}
+}
+
+// next asks the agent what comes next.
+func (s *segment) next() agents.Action {
+	s.state.Room = s.room()
+	kind := s.state.Definition.KindOf()
+	brain, ok := s.o.brains[kind]
+	if !ok {
+		return agents.Fail{Err: core.Errorf(core.CodeInvalid, "this server knows no agents of the kind %q", kind)}
+	}
+	return brain.Next(s.state)
+}
+
+// say records a message that no model wrote, and ends the run if it is the answer.
+func (s *segment) say(m core.Message) (ended bool, err error) {
+	err = s.checkpoint("say", func(c *change) {
+		m.CreatedAt = s.o.Now()
+		s.addCalls(c, s.addAnswer(c, m, len(s.steps)))
+		ended = s.endWithAnswer(c)
+	})
+	if ended && err == nil {
+		s.o.nudge() // a parent may have been queued
+	}
+	return ended, err
+}
+
+// addAnswer adds a message of the assistant, whose calls get ids where they have none of their own.
+func (s *segment) addAnswer(c *change, m core.Message, step int) core.Message {
+	m.Index, m.Role, m.Text = s.state.Run.Messages, core.RoleAssistant, core.CleanText(m.Text)
+	nameCalls(&m, step)
+	s.addMessage(c, m)
+	return m
+}
+
+// addCalls adds a step for each call that a message asks for.
+func (s *segment) addCalls(c *change, m core.Message) {
+	for _, call := range m.ToolCalls {
+		s.addStep(c, s.callStep(call, m.Index))
+	}
+}
+
+// endWithAnswer ends the run in this checkpoint if its latest message is the answer: both are one commit.
+func (s *segment) endWithAnswer(c *change) bool {
+	f, ok := s.next().(agents.Finish)
+	if ok {
+		c.end(core.RunSucceeded, nil, &f.Message)
+	}
+	return ok
 }
 
 // limitTime cuts the run's calls when its running time is over.

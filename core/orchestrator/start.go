@@ -39,7 +39,7 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 	if err != nil {
 		return run, false, err
 	}
-	if err := o.Models.Check(agent.Model); err != nil {
+	if err := o.checkModel(agent); err != nil {
 		return run, false, err
 	}
 	r := core.RunRecord{
@@ -84,6 +84,14 @@ func (o *Orchestrator) Start(ctx context.Context, in core.StartRun) (run core.Ru
 	o.nudge()
 	r.Input = in.Input
 	return shown(r), false, nil
+}
+
+// checkModel says whether the agent's model is there, if it needs one.
+func (o *Orchestrator) checkModel(a core.Agent) error {
+	if kind := a.KindOf(); kind != core.AgentLLM && kind != core.AgentTeam {
+		return nil
+	}
+	return o.Models.Check(a.Model)
 }
 
 func (o *Orchestrator) insertRun(ctx context.Context, q dbtx.Querier, r core.RunRecord, agent core.Agent, messages []core.Message) error {
@@ -213,7 +221,7 @@ func (o *Orchestrator) openCalls(ctx context.Context, q dbtx.Querier, id string)
 	for i := len(messages) - 1; i >= 0 && messages[i].Role == core.RoleTool; i-- {
 		answered[messages[i].ToolCallID] = true
 	}
-	for i := len(all) - 1; i >= 0 && all[i].Kind != core.StepModel; i-- {
+	for i := len(all) - 1; i >= 0 && all[i].Kind != core.StepModel && all[i].Kind != core.StepPeer; i-- {
 		if !answered[all[i].CallID] {
 			open = append(open, all[i])
 		}
@@ -255,7 +263,7 @@ func (o *Orchestrator) Resume(ctx context.Context, id, actor string) (core.Run, 
 
 // resume queues a failed or cancelled run, and with it the sub-runs on whose answer it waited.
 func (o *Orchestrator) resume(ctx context.Context, q dbtx.Querier, r *core.RunRecord) error {
-	open, _, err := o.openCalls(ctx, q, r.ID)
+	open, all, err := o.openCalls(ctx, q, r.ID)
 	if err != nil {
 		return err
 	}
@@ -277,8 +285,24 @@ func (o *Orchestrator) resume(ctx context.Context, q dbtx.Querier, r *core.RunRe
 			return err
 		}
 	}
+	if err := o.resumeTurn(ctx, q, all, r.Segment); err != nil {
+		return err
+	}
 	r.Turn = core.TurnBase{Message: r.Turn.Message, Steps: r.Steps, Tokens: r.Usage.Tokens(), CostMicroUSD: r.Usage.CostMicroUSD, ActiveMS: r.ActiveMS}
 	return o.reopen(ctx, q, r, nil)
+}
+
+// resumeTurn lets a peer's turn that was cut off be taken up, not made a second time.
+func (o *Orchestrator) resumeTurn(ctx context.Context, q dbtx.Querier, all []core.Step, segment int) error {
+	if len(all) == 0 {
+		return nil
+	}
+	st := all[len(all)-1]
+	if st.Kind != core.StepPeer || st.Status != core.StepFailed && st.Status != core.StepCancelled || st.Error != "" && st.Error != unknownOutcome || len(st.Attempts) == 0 {
+		return nil
+	}
+	st.Status, st.FinishedAt, st.Error = core.StepRunning, nil, ""
+	return o.Journal.PutStep(ctx, q, st, segment)
 }
 
 func (o *Orchestrator) resumeChild(ctx context.Context, q dbtx.Querier, id string) error {

@@ -13,15 +13,13 @@ import (
 	"github.com/sutazai/sutazai/core/agents"
 )
 
-// AskUser is the tool whose call is a question to the user; the orchestrator answers it.
-const AskUser = "ask_user"
-
 // work is a call that can be made now, or whose result is known without making it.
 type work struct {
 	step   core.Step
 	args   json.RawMessage
 	result *core.ToolResult // set: do not call
 	usage  core.Usage       // of a sub-run
+	flow   core.Flow        // of a sub-run
 }
 
 // callTools makes every call that can be made, side by side, and records each as it ends. When calls are left that wait
@@ -95,7 +93,7 @@ func (s *segment) judge(call agents.Call, st core.Step, approvals map[int]core.A
 		return refuse(call.Refusal)
 	}
 	if st.Kind == core.StepAgent {
-		return s.judgeAgent(st, args, delegations, refuse)
+		return s.judgeAgent(call, st, args, delegations, refuse)
 	}
 	a, asked := approvals[st.Index]
 	if asked && a.Status == core.ApprovalApproved && st.Status == core.StepRunning && st.Effect != core.EffectUnsafe {
@@ -117,9 +115,11 @@ func (s *segment) judge(call agents.Call, st core.Step, approvals map[int]core.A
 		}
 	}
 	switch {
-	case st.Name == AskUser && question(args) == "":
+	case st.Name == agents.Recall:
+		return &work{step: st, result: new(s.recall(args))}, nil, nil
+	case st.Name == agents.AskUser && question(args) == "":
 		return refuse(`the argument "question" is missing or empty: say in it what you want to know`)
-	case st.Name == AskUser:
+	case st.Name == agents.AskUser:
 		w := s.askPerson(st, args, core.ReasonQuestion)
 		return nil, &w, nil
 	case st.Effect == core.EffectUnsafe && st.Status == core.StepRunning:
@@ -128,6 +128,9 @@ func (s *segment) judge(call agents.Call, st core.Step, approvals map[int]core.A
 		return nil, &w, nil
 	case s.policy(st.Name) == core.ApprovalAlways && st.Status == core.StepPending:
 		w := s.askPerson(st, args, core.ReasonPolicy)
+		return nil, &w, nil
+	case s.leaks(st.Name) && st.Status == core.StepPending:
+		w := s.askPerson(st, args, core.ReasonFlow)
 		return nil, &w, nil
 	}
 	return &work{step: st, args: args}, nil, nil
@@ -163,14 +166,23 @@ func newDelegations(a agents.CallTools, s *segment) int {
 	return n
 }
 
+// leaks says whether a call could carry private data to where content of strangers wants it.
+func (s *segment) leaks(tool string) bool {
+	spec, _ := s.o.Tools.Spec(tool)
+	return spec.Flow.Has(core.FlowEgress) && s.state.Run.Flow.Has(core.FlowPrivate|core.FlowUntrusted)
+}
+
 func (s *segment) policy(tool string) core.ApprovalPolicy {
 	g, _ := s.state.Definition.Grant(tool)
 	return g.Approval
 }
 
-func (s *segment) judgeAgent(st core.Step, args json.RawMessage, delegations int, refuse func(string) (*work, *wait, error)) (*work, *wait, error) {
+func (s *segment) judgeAgent(call agents.Call, st core.Step, args json.RawMessage, delegations int, refuse func(string) (*work, *wait, error)) (*work, *wait, error) {
 	if st.ChildRun == "" {
-		w, refusal := s.delegate(st, args, delegations)
+		w, refusal, err := s.delegate(call, st, args, delegations)
+		if err != nil {
+			return nil, nil, err
+		}
 		if refusal != "" {
 			return refuse(refusal)
 		}
@@ -191,7 +203,7 @@ func (s *segment) judgeAgent(st core.Step, args json.RawMessage, delegations int
 	if child.Status != core.RunSucceeded {
 		res = core.ToolResult{Text: fmt.Sprintf("the agent %s did not finish: %s", child.Agent, child.Error.Message), IsError: true}
 	}
-	return &work{step: st, result: &res, usage: child.Usage}, nil, nil
+	return &work{step: st, result: &res, usage: child.Usage, flow: child.Flow}, nil, nil
 }
 
 // do makes a call and records its result. It records nothing when the run was stopped before the call ended.
@@ -202,7 +214,7 @@ func (s *segment) do(w work) error {
 			now := s.o.Now()
 			st.StartedAt = &now
 		}
-		return s.record(st, *w.result, w.usage, core.Event{})
+		return s.record(st, *w.result, w.usage, w.flow, core.Event{})
 	}
 	if s.run.Err() != nil {
 		return nil
@@ -219,6 +231,7 @@ func (s *segment) do(w work) error {
 	}
 	res := s.o.Tools.Call(s.run, core.ToolInvocation{
 		Run: st.Run, Name: st.Name, Arguments: w.args, IdempotencyKey: st.IdempotencyKey, Workspace: s.state.Run.Root,
+		Caller: callerOf(s.state.Run.Run),
 	})
 	stopMark()
 	if res.IsError && s.run.Err() != nil {
@@ -227,7 +240,8 @@ func (s *segment) do(w work) error {
 	if res.Unknown && st.Effect == core.EffectUnsafe {
 		return nil // as if it had been interrupted: a person is asked
 	}
-	return s.record(st, res, core.Usage{}, started)
+	spec, _ := s.o.Tools.Spec(st.Name)
+	return s.record(st, res, core.Usage{}, spec.Flow&^core.FlowEgress, started)
 }
 
 // journalUnsafe records that an unsafe call is about to be made. If the process dies before the result is recorded,
@@ -236,15 +250,20 @@ func (s *segment) journalUnsafe(st core.Step, args json.RawMessage) error {
 	if err := s.checkpoint("start "+st.Name, func(c *change) { s.addStep(c, st) }); err != nil {
 		return err
 	}
-	// The arguments themselves are in the conversation; here is what proves which they were.
+	return s.auditCall(st, "tool.call", args)
+}
+
+// auditCall records who had an unsafe call made. The arguments themselves are in the conversation; here is what proves
+// which they were.
+func (s *segment) auditCall(st core.Step, action string, args json.RawMessage) error {
 	event := core.AuditEvent{
-		At: s.o.Now(), Actor: s.state.Run.CreatedBy, Action: "tool.call", Target: st.ID + " " + st.Name, Result: "ok",
+		At: s.o.Now(), Actor: s.state.Run.CreatedBy, Action: action, Target: st.ID + " " + st.Name, Result: "ok",
 		Detail: fmt.Sprintf("agent %s, arguments sha256 %x", s.state.Run.Agent, sha256.Sum256(args)),
 	}
 	return s.patiently(func() error { return s.o.Audit.Record(context.WithoutCancel(s.run), event) })
 }
 
-func (s *segment) record(st core.Step, res core.ToolResult, usage core.Usage, started core.Event) error {
+func (s *segment) record(st core.Step, res core.ToolResult, usage core.Usage, flow core.Flow, started core.Event) error {
 	now := s.o.Now()
 	st.FinishedAt, st.Status, st.Usage = &now, core.StepSucceeded, usage
 	if res.IsError {
@@ -258,6 +277,7 @@ func (s *segment) record(st core.Step, res core.ToolResult, usage core.Usage, st
 		m := core.Message{Index: s.state.Run.Messages, Role: core.RoleTool, Text: core.CleanText(res.Text), IsError: res.IsError, ToolCallID: st.CallID, CreatedAt: now}
 		st.OutputRef = messageRef(m.Index)
 		s.state.Run.Usage = s.state.Run.Usage.Add(usage)
+		s.state.Run.Flow |= flow
 		s.addMessage(c, m)
 		s.completeStep(c, st, started)
 	})

@@ -57,7 +57,7 @@ type wait struct {
 	approval *core.Approval  // new question to a person
 	child    *core.RunRecord // new sub-run
 	agent    core.Agent      // that executes it
-	task     string          // of the child
+	messages []core.Message  // of the child
 	old      bool            // was waiting before
 	detail   string
 	reason   core.WaitReason
@@ -131,7 +131,7 @@ func (s *segment) writeWaits(ctx context.Context, q dbtx.Querier, waits []wait, 
 			events = append(events, core.StoredEvent{Type: core.EventApprovalRequested, Ref: w.approval.ID})
 		}
 		if w.child != nil {
-			if err := s.o.insertRun(ctx, q, *w.child, w.agent, []core.Message{{Role: core.RoleUser, Text: w.task, CreatedAt: w.child.CreatedAt}}); err != nil {
+			if err := s.o.insertRun(ctx, q, *w.child, w.agent, w.messages); err != nil {
 				return err
 			}
 		}
@@ -151,7 +151,7 @@ func (s *segment) askPerson(st core.Step, arguments json.RawMessage, reason core
 	st.Status = core.StepWaiting
 	a := core.Approval{
 		ID: newID(), Run: st.Run, Step: st.Index, Agent: s.state.Run.Agent, Tool: st.Name, Effect: st.Effect, Arguments: arguments,
-		Reason: reason, Status: core.ApprovalPending, CreatedAt: now, ExpiresAt: now.Add(s.o.cfg.ApprovalExpiry),
+		Reason: reason, Status: core.ApprovalPending, Queue: s.state.Definition.Queue, CreatedAt: now, ExpiresAt: now.Add(s.o.cfg.ApprovalExpiry),
 	}
 	return describe(wait{step: st, approval: &a}, a)
 }
@@ -162,6 +162,8 @@ func describe(w wait, a core.Approval) wait {
 		w.reason, w.detail = core.WaitQuestion, question(a.Arguments)
 	case core.ReasonInterrupted:
 		w.reason, w.detail = core.WaitApproval, fmt.Sprintf("%s was interrupted while it was being called; it may have had its effect", a.Tool)
+	case core.ReasonFlow:
+		w.reason, w.detail = core.WaitApproval, fmt.Sprintf("%s sends data out, and the run has read private data and what strangers wrote", a.Tool)
 	default:
 		w.reason, w.detail = core.WaitApproval, fmt.Sprintf("%s needs approval", a.Tool)
 	}
@@ -177,39 +179,6 @@ func question(arguments json.RawMessage) string {
 		return ""
 	}
 	return strings.TrimSpace(core.CleanText(q.Question))
-}
-
-// delegate makes the sub-run for a call of another agent, one of so many new ones; refusal is set when it may not.
-func (s *segment) delegate(st core.Step, arguments json.RawMessage, among int) (w wait, refusal string) {
-	r := &s.state.Run
-	var in struct {
-		Task string `json:"task"`
-	}
-	if err := json.Unmarshal(arguments, &in); err != nil || in.Task == "" {
-		return w, `the argument "task" is missing: say in it what the agent should do`
-	}
-	if r.Limits.Depth > 0 && r.Depth+1 > r.Limits.Depth {
-		return w, fmt.Sprintf("delegation is limited to a depth of %d; do the task yourself", r.Limits.Depth)
-	}
-	to, err := s.o.Agents.Agent(st.Name)
-	if err != nil {
-		return w, core.MessageOf(err)
-	}
-	limits := to.Limits.Or(s.o.Limits())
-	limits.Depth = r.Limits.Depth
-	limits.Tokens = lesser(limits.Tokens, r.Limits.Tokens, r.Usage.Tokens()-r.Turn.Tokens, among)
-	limits.CostMicroUSD = lesser(limits.CostMicroUSD, r.Limits.CostMicroUSD, r.Usage.CostMicroUSD-r.Turn.CostMicroUSD, among)
-	child := core.RunRecord{
-		Run: core.Run{
-			ID: newID(), Agent: to.Name, AgentVersion: to.Version, Status: core.RunQueued, CreatedAt: s.o.Now(),
-			Parent: r.ID, Limits: limits, Depth: r.Depth + 1, CreatedBy: r.CreatedBy,
-		},
-		ParentStep: st.Index, Root: r.Root, Segment: 1, Messages: 1,
-	}
-	now := s.o.Now()
-	st.Status, st.ChildRun, st.StartedAt = core.StepWaiting, child.ID, &now
-	st.Attempts = append(st.Attempts, core.Attempt{StartedAt: now})
-	return wait{step: st, child: &child, agent: to, task: in.Task, reason: core.WaitAgent, detail: "the agent " + to.Name + " works on it"}, ""
 }
 
 // lesser is a sub-run's limit: its own, or its share of what is left of its parent's. Zero means no limit.

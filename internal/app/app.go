@@ -31,6 +31,7 @@ import (
 	"github.com/sutazai/sutazai/internal/secrets"
 	"github.com/sutazai/sutazai/internal/tools"
 	"github.com/sutazai/sutazai/services/database"
+	"github.com/sutazai/sutazai/services/peers"
 )
 
 // SocketName is the unix socket in the data folder through which its owner's command line talks to the server.
@@ -148,9 +149,10 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	a.goDo(func() { a.agents.watch(life) })
 
 	auditLog := audit.New(database.NewAudit(a.db), o.Logger, time.Now)
+	owners := &projects{keys: database.NewKeys(a.db)}
 	a.runs, err = orchestrator.New(ctx, orchestrator.Deps{
 		Database: a.db, Journal: a.db.Runs(), Handles: orchestrator.Handles{SQLite: a.db.SQLite(), Postgres: a.db.Postgres()},
-		Models: &runModels{Models: a.models, keys: database.NewKeys(a.db)}, Tools: a.tools, Agents: a.agents, Audit: auditLog, Observer: observer,
+		Models: &runModels{a.models, owners}, Tools: &runTools{a.tools, owners}, Peers: &runPeers{peers.New(nil), owners}, Agents: a.agents, Audit: auditLog, Observer: observer,
 		Limits: func() core.Limits { return a.settings.Load().Agents.Limits.Core() }, Log: o.Logger, Now: time.Now,
 	}, orchestrator.Config{
 		Executor: executor, MaxActive: cfg.Runs.MaxActive, MaxParallelTools: cfg.Runs.MaxParallelTools, MaxRepeats: cfg.Runs.RepeatedCalls,

@@ -8,19 +8,54 @@ import (
 	"github.com/sutazai/sutazai/core/orchestrator"
 )
 
-// runModels are the models as runs call them: the project of the key that started a run is looked up, so that budgets
-// and usage count the run for it.
-type runModels struct {
-	orchestrator.Models
+// projects knows the project of each key.
+type projects struct {
 	keys interface {
 		Get(ctx context.Context, id string) (core.APIKey, error)
 	}
-	projects sync.Map // of key ids; a key never changes its project
+	known sync.Map // by key id; a key never changes its project
+}
+
+// runModels, runTools and runPeers are what runs call: the project of the key that started a run is looked up, so that
+// budgets, usage and credentials are those of the project.
+type (
+	runModels struct {
+		orchestrator.Models
+		projects *projects
+	}
+	runTools struct {
+		orchestrator.Tools
+		projects *projects
+	}
+	runPeers struct {
+		orchestrator.Peers
+		projects *projects
+	}
+)
+
+// Call implements orchestrator.Tools.
+func (t *runTools) Call(ctx context.Context, inv core.ToolInvocation) core.ToolResult {
+	project, err := t.projects.of(ctx, inv.Caller.Key)
+	if err != nil {
+		return core.ToolResult{Text: "the call was not made: " + core.MessageOf(err), IsError: true}
+	}
+	inv.Caller.Project = project
+	return t.Tools.Call(ctx, inv)
+}
+
+// Talk implements orchestrator.Peers.
+func (p *runPeers) Talk(ctx context.Context, call core.PeerCall, events core.PeerEvents) (core.PeerAnswer, error) {
+	project, err := p.projects.of(ctx, call.Caller.Key)
+	if err != nil {
+		return core.PeerAnswer{}, err
+	}
+	call.Caller.Project = project
+	return p.Peers.Talk(ctx, call, events)
 }
 
 // Chat implements orchestrator.Models.
 func (m *runModels) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
-	project, err := m.project(ctx, req.Caller.Key)
+	project, err := m.projects.of(ctx, req.Caller.Key)
 	if err != nil {
 		return core.ModelResponse{}, err
 	}
@@ -28,11 +63,11 @@ func (m *runModels) Chat(ctx context.Context, req core.ModelRequest, onDelta fun
 	return m.Models.Chat(ctx, req, onDelta)
 }
 
-func (m *runModels) project(ctx context.Context, key string) (string, error) {
+func (m *projects) of(ctx context.Context, key string) (string, error) {
 	if key == "" {
 		return core.DefaultProject, nil
 	}
-	if p, ok := m.projects.Load(key); ok {
+	if p, ok := m.known.Load(key); ok {
 		return p.(string), nil
 	}
 	k, err := m.keys.Get(ctx, key)
@@ -42,6 +77,6 @@ func (m *runModels) project(ctx context.Context, key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	m.projects.Store(key, k.Project)
+	m.known.Store(key, k.Project)
 	return k.Project, nil
 }

@@ -37,7 +37,7 @@ func (h *heard) Chat(_ context.Context, req core.ModelRequest, _ func(core.Delta
 func TestCallsOfRunsCountForTheProjectOfTheirKey(t *testing.T) {
 	t.Parallel()
 	h, keys := &heard{}, &projectKeys{}
-	m := &runModels{Models: h, keys: keys}
+	m := &runModels{h, &projects{keys: keys}}
 	for _, c := range []struct{ key, project string }{{"", "default"}, {"k1", "team-a"}, {"k1", "team-a"}, {"gone", "default"}} {
 		in := core.Caller{Key: c.key, Agent: "clerk", Run: "r1"}
 		if _, err := m.Chat(t.Context(), core.ModelRequest{Caller: in}, nil); err != nil {

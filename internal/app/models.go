@@ -146,7 +146,7 @@ func localConfig(name string, p config.Provider, cfg *config.Config, idle bool, 
 		Provider: name, DataDir: cfg.Server.DataDir, Runtime: l.Runtime, Model: l.Model, Python: l.Python,
 		Threads: l.Threads, Context: l.Context, Parallel: l.Parallel, ReadyTimeout: l.ReadyTimeout, Silence: p.Timeout, Idle: idle,
 		OpenAI: func(http aimodels.HTTPConfig) (aimodels.Provider, error) {
-			return openaicompat.New(openaicompat.Config{HTTP: http, Extra: againstLoops()})
+			return openaicompat.New(openaicompat.Config{HTTP: http, Quirks: "llamacpp", Extra: againstLoops()})
 		},
 		Ollama: func(http aimodels.HTTPConfig, context int) (aimodels.Provider, error) {
 			return ollama.New(ollama.Config{HTTP: http, Context: context})
@@ -193,7 +193,7 @@ func (m *models) localService() (core.Service, bool) {
 func gatewayConfig(cfg *config.Config) aimodels.Config {
 	m := cfg.Models
 	out := aimodels.Config{
-		Routes: map[string]aimodels.Route{}, Prices: map[string]aimodels.Price{}, Limits: map[string]aimodels.Limit{},
+		Routes: map[string]aimodels.Route{}, Prices: map[string]aimodels.Price{}, Windows: map[string]int{}, Limits: map[string]aimodels.Limit{},
 		Probes:   map[string]time.Duration{},
 		Attempts: m.Retry.Attempts, BaseDelay: m.Retry.Base, MaxDelay: m.Retry.Max,
 		BreakerAfter: uint(m.Breaker.Failures), BreakerDelay: m.Breaker.Open,
@@ -216,6 +216,12 @@ func gatewayConfig(cfg *config.Config) aimodels.Config {
 		out.Routes[name] = route
 	}
 	for name, p := range m.Providers {
+		for model, tokens := range p.Windows {
+			out.Windows[name+"/"+model] = tokens
+		}
+		if p.Kind == "local" && len(p.Windows) == 0 {
+			out.Windows[name+"/*"] = cfg.Models.Local.Context
+		}
 		for model, price := range p.Prices {
 			out.Prices[name+"/"+model] = aimodels.Price{Input: price.InputUSDPerMillion, CachedInput: price.CachedInputUSDPerMillion, Output: price.OutputUSDPerMillion}
 		}

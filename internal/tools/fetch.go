@@ -41,6 +41,7 @@ func fetchURL(egress Fetcher, outputMax func() int) Tool {
 				`"offset":{"type":"integer","minimum":0,"description":"Byte of the text to start at; 0 is the beginning."}},` +
 				`"required":["url"],"additionalProperties":false}`),
 			Effect: core.EffectReadOnly,
+			Flow:   core.FlowUntrusted | core.FlowEgress,
 		},
 		call: func(ctx context.Context, _ core.ToolInvocation, a args) (string, error) {
 			text, err := fetchText(ctx, egress, strings.TrimSpace(a.URL))

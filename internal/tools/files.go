@@ -36,6 +36,7 @@ func readFile(spaces *workspaces, outputMax func() int) Tool {
 				`"limit":{"type":"integer","minimum":1,"description":"How many bytes to read at most."}},` +
 				`"required":["path"],"additionalProperties":false}`),
 			Effect: core.EffectReadOnly,
+			Flow:   core.FlowPrivate,
 		},
 		call: func(_ context.Context, inv core.ToolInvocation, a args) (string, error) {
 			name, err := cleanPath(a.Path)

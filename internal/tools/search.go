@@ -39,6 +39,7 @@ func searchFiles(spaces *workspaces, outputMax func() int) Tool {
 				`"ignore_case":{"type":"boolean","description":"Take upper and lower case as the same."}},` +
 				`"required":["pattern"],"additionalProperties":false}`),
 			Effect: core.EffectReadOnly,
+			Flow:   core.FlowPrivate,
 		},
 		call: func(ctx context.Context, inv core.ToolInvocation, a args) (string, error) {
 			expression, err := compilePattern(a.Pattern, a.IgnoreCase)

@@ -45,6 +45,7 @@ func sqlQuery(spaces *workspaces, outputMax func() int) Tool {
 				`"limit":{"type":"integer","minimum":1,"maximum":1000,"description":"How many rows to show at most; 200 if left out."}},` +
 				`"additionalProperties":false}`),
 			Effect: core.EffectReadOnly,
+			Flow:   core.FlowPrivate,
 		},
 		call: func(ctx context.Context, inv core.ToolInvocation, a args) (string, error) {
 			select {

@@ -189,6 +189,11 @@ func (r *Registry) Spec(name string) (core.ToolSpec, bool) {
 	return t.spec, ok
 }
 
+// Family returns the tools whose names begin with prefix, sorted by name.
+func (r *Registry) Family(prefix string) []core.ToolSpec {
+	return slices.DeleteFunc(r.Specs(), func(s core.ToolSpec) bool { return !strings.HasPrefix(s.Name, prefix) })
+}
+
 // Call makes one call. It never panics and never returns more than OutputMax bytes and a short note; whatever
 // goes wrong becomes a result with IsError whose text says how to go on. An unsafe call that ran out of time or met a
 // defect may have had its effect: its result has Unknown. When ctx ends, the result says so and means nothing else: the

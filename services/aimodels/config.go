@@ -10,9 +10,10 @@ import (
 
 // Config holds the gateway's settings. Zero fields take the defaults named beside them.
 type Config struct {
-	Routes map[string]Route // by public name
-	Prices map[string]Price // "provider/model", or "provider/*" for all models of a provider; none = free
-	Limits map[string]Limit // by provider; none = adaptive, 64 waiting for 30 s
+	Routes  map[string]Route // by public name
+	Prices  map[string]Price // "provider/model", or "provider/*" for all models of a provider; none = free
+	Limits  map[string]Limit // by provider; none = adaptive, 64 waiting for 30 s
+	Windows map[string]int   // tokens of a conversation and its answer, by "provider/model" or "provider/*"; none = not known
 
 	MaxOutput         int        // tokens assumed of an answer whose caller sets no bound, where money is limited; 4096
 	Money             Money      // budgets and usage; nil = none

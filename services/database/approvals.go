@@ -12,7 +12,7 @@ import (
 	"github.com/sutazai/sutazai/internal/dbtx"
 )
 
-const approvalColumns = `id, run, step, agent, tool, effect, arguments, reason, status, result, comment, created_at, expires_at, decided_by, decided_at`
+const approvalColumns = `id, run, step, agent, tool, effect, arguments, reason, status, result, comment, created_at, expires_at, decided_by, decided_at, queue`
 
 func scanApproval(row dbtx.Row) (core.Approval, error) {
 	var (
@@ -21,15 +21,15 @@ func scanApproval(row dbtx.Row) (core.Approval, error) {
 		created, expires int64
 		decided          sql.NullInt64
 	)
-	err := row.Scan(&a.ID, &a.Run, &a.Step, &a.Agent, &a.Tool, &a.Effect, &arguments, &a.Reason, &a.Status, &a.Result, &a.Comment, &created, &expires, &a.DecidedBy, &decided)
+	err := row.Scan(&a.ID, &a.Run, &a.Step, &a.Agent, &a.Tool, &a.Effect, &arguments, &a.Reason, &a.Status, &a.Result, &a.Comment, &created, &expires, &a.DecidedBy, &decided, &a.Queue)
 	a.Arguments, a.CreatedAt, a.ExpiresAt, a.DecidedAt = json.RawMessage(arguments), fromMS(created), fromMS(expires), fromNullMS(decided)
 	return a, err
 }
 
 // AddApproval stores a new question to a person.
 func (s Runs) AddApproval(ctx context.Context, q dbtx.Querier, a core.Approval) error {
-	_, err := q.Exec(ctx, `INSERT INTO approvals (`+approvalColumns+`) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`,
-		a.ID, a.Run, a.Step, a.Agent, a.Tool, a.Effect, string(a.Arguments), a.Reason, a.Status, a.Result, a.Comment, ms(a.CreatedAt), ms(a.ExpiresAt), a.DecidedBy, nullMS(a.DecidedAt))
+	_, err := q.Exec(ctx, `INSERT INTO approvals (`+approvalColumns+`) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`,
+		a.ID, a.Run, a.Step, a.Agent, a.Tool, a.Effect, string(a.Arguments), a.Reason, a.Status, a.Result, a.Comment, ms(a.CreatedAt), ms(a.ExpiresAt), a.DecidedBy, nullMS(a.DecidedAt), a.Queue)
 	return err
 }
 

@@ -20,20 +20,20 @@ func (s Runs) AddMessage(ctx context.Context, q dbtx.Querier, run string, m core
 			return err
 		}
 	}
-	_, err := q.Exec(ctx, `INSERT INTO messages (run, idx, role, body, tool_calls, tool_call_id, is_error, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)`,
-		run, m.Index, m.Role, m.Text, nullText(calls), nullText(m.ToolCallID), bit(m.IsError), ms(m.CreatedAt))
+	_, err := q.Exec(ctx, `INSERT INTO messages (run, idx, role, body, tool_calls, tool_call_id, is_error, created_at, summary_to) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
+		run, m.Index, m.Role, m.Text, nullText(calls), nullText(m.ToolCallID), bit(m.IsError), ms(m.CreatedAt), m.SummaryTo)
 	return err
 }
 
 // Messages returns the messages of a run with an index of at least from.
 func (s Runs) Messages(ctx context.Context, q dbtx.Querier, run string, from int) ([]core.Message, error) {
-	rows, err := q.Query(ctx, `SELECT idx, role, body, tool_calls, tool_call_id, is_error, created_at FROM messages WHERE run=$1 AND idx>=$2 ORDER BY idx`, run, from)
+	rows, err := q.Query(ctx, `SELECT idx, role, body, tool_calls, tool_call_id, is_error, created_at, summary_to FROM messages WHERE run=$1 AND idx>=$2 ORDER BY idx`, run, from)
 	return dbtx.Collect(rows, err, func(row dbtx.Row) (m core.Message, err error) {
 		var (
 			calls, callID  sql.NullString
 			created, isErr int64
 		)
-		if err := row.Scan(&m.Index, &m.Role, &m.Text, &calls, &callID, &isErr, &created); err != nil {
+		if err := row.Scan(&m.Index, &m.Role, &m.Text, &calls, &callID, &isErr, &created, &m.SummaryTo); err != nil {
 			return m, err
 		}
 		m.ToolCallID, m.IsError, m.CreatedAt = callID.String, isErr != 0, fromMS(created)

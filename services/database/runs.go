@@ -24,7 +24,7 @@ const runColumns = `r.id, r.agent, r.agent_version, r.status, r.wait_reason, r.w
 	r.error_message, r.input_tokens, r.output_tokens, r.cost_micro_usd, r.steps, r.messages, r.input_message, r.created_at, r.started_at,
 	r.finished_at, r.parent, r.parent_step, r.root, r.depth, r.forked_from, r.metadata, r.limits, r.created_by, r.idempotency_key,
 	r.request_hash, r.segment, r.event_seq, r.recoveries, r.active_ms, r.files, r.turn_message, r.turn_steps, r.turn_tokens, r.turn_cost, r.turn_active_ms,
-	r.outage_since, r.cancel_requested`
+	r.outage_since, r.cancel_requested, r.peer_session, r.flow`
 
 // texts joins the two messages that a run shows as its input and output.
 const runFrom = ` FROM runs r
@@ -46,7 +46,7 @@ func scanRun(row dbtx.Row) (core.RunRecord, error) {
 		&errMessage, &r.Usage.InputTokens, &r.Usage.OutputTokens, &r.Usage.CostMicroUSD, &r.Steps, &r.Messages, &r.InputMessage, &created, &started,
 		&finished, &r.Parent, &r.ParentStep, &r.Root, &r.Depth, &r.ForkedFrom, &metadata, &limits, &r.CreatedBy, &idem,
 		&r.RequestHash, &r.Segment, &r.EventSeq, &r.Recoveries, &r.ActiveMS, &files, &r.Turn.Message, &r.Turn.Steps, &r.Turn.Tokens, &r.Turn.CostMicroUSD, &r.Turn.ActiveMS,
-		&outage, &r.CancelledBy, &r.Input, &r.Output)
+		&outage, &r.CancelledBy, &r.PeerSession, &r.Flow, &r.Input, &r.Output)
 	if err != nil {
 		return r, err
 	}
@@ -94,10 +94,10 @@ func (s Runs) Insert(ctx context.Context, q dbtx.Querier, r core.RunRecord) erro
 	_, err = q.Exec(ctx, `INSERT INTO runs (id, agent, agent_version, status, wait_reason, wait_detail, error_code, error_message,
 		input_tokens, output_tokens, cost_micro_usd, steps, messages, input_message, created_at, parent, parent_step, root, depth, forked_from, metadata,
 		limits, created_by, idempotency_key, request_hash, segment, event_seq, recoveries, active_ms, turn_steps, turn_tokens, turn_cost,
-		turn_active_ms, cancel_requested, files, turn_message)
-		VALUES ($1,$2,$3,$4,'','','','',0,0,0,0,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,0,0,0,0,0,0,'',$20,$6)`,
+		turn_active_ms, cancel_requested, files, turn_message, flow)
+		VALUES ($1,$2,$3,$4,'','','','',0,0,0,0,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,0,0,0,0,0,0,'',$20,$6,$21)`,
 		r.ID, r.Agent, r.AgentVersion, r.Status, r.Messages, r.InputMessage, ms(r.CreatedAt), r.Parent, r.ParentStep, r.Root, r.Depth,
-		r.ForkedFrom, metadata, limits, r.CreatedBy, nullText(r.IdempotencyKey), r.RequestHash, r.Segment, r.EventSeq, files)
+		r.ForkedFrom, metadata, limits, r.CreatedBy, nullText(r.IdempotencyKey), r.RequestHash, r.Segment, r.EventSeq, files, r.Flow)
 	return err
 }
 
@@ -117,13 +117,13 @@ func (s Runs) Save(ctx context.Context, q dbtx.Querier, r core.RunRecord, known 
 	err = q.QueryRow(ctx, `UPDATE runs SET status=$2, wait_reason=$3, wait_detail=$4, wake_at=$5, output_message=$6, error_code=$7,
 		error_message=$8, input_tokens=$9, output_tokens=$10, cost_micro_usd=$11, steps=$12, messages=$13, turn_message=$14, started_at=$15,
 		finished_at=$16, segment=$17, recoveries=$18, active_ms=$19, turn_steps=$20, turn_tokens=$21, turn_cost=$22, turn_active_ms=$23,
-		outage_since=$24, event_seq = CASE WHEN event_seq > $25 THEN event_seq ELSE $25 END + $26
+		outage_since=$24, event_seq = CASE WHEN event_seq > $25 THEN event_seq ELSE $25 END + $26, peer_session=$27, flow=$28
 		WHERE id=$1 AND (segment < $17 OR segment = $17 AND status NOT IN ('succeeded', 'failed', 'cancelled'))
 		RETURNING event_seq, cancel_requested`,
 		r.ID, r.Status, r.WaitReason, r.WaitDetail, nullMS(r.WakeAt), out, code,
 		message, r.Usage.InputTokens, r.Usage.OutputTokens, r.Usage.CostMicroUSD, r.Steps, r.Messages, r.Turn.Message, nullMS(r.StartedAt),
 		nullMS(r.FinishedAt), r.Segment, r.Recoveries, r.ActiveMS, r.Turn.Steps, r.Turn.Tokens, r.Turn.CostMicroUSD, r.Turn.ActiveMS,
-		nullMS(r.OutageSince), known, events).Scan(&last, &cancelledBy)
+		nullMS(r.OutageSince), known, events, r.PeerSession, r.Flow).Scan(&last, &cancelledBy)
 	if errors.Is(err, dbtx.ErrNoRows) {
 		err = core.Errorf(core.CodeConflict, "run %s has ended or gone on elsewhere", r.ID)
 	}
@@ -197,6 +197,15 @@ func (s Runs) List(ctx context.Context, q dbtx.Querier, f core.RunFilter) ([]cor
 func (s Runs) Queued(ctx context.Context, q dbtx.Querier, limit int) ([]core.QueuedRun, error) {
 	rows, err := q.Query(ctx, `SELECT id, segment FROM runs WHERE status='queued' ORDER BY id LIMIT $1`, limit)
 	return dbtx.Collect(rows, err, func(row dbtx.Row) (p core.QueuedRun, err error) { return p, row.Scan(&p.ID, &p.Segment) })
+}
+
+// SameWork counts the sub-runs below a root that were given the same work (the same agent, the same task) since the user's
+// latest message to the root.
+func (s Runs) SameWork(ctx context.Context, q dbtx.Querier, root, agent, hash string) (int, error) {
+	var n int
+	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM runs WHERE root=$1 AND agent=$2 AND request_hash=$3 AND parent <> '' AND created_at >=
+		(SELECT m.created_at FROM messages m JOIN runs r ON m.run = r.id AND m.idx = r.turn_message WHERE r.id = $1)`, root, agent, hash).Scan(&n)
+	return n, err
 }
 
 // Due lists waiting runs whose time to be looked at has come.
