@@ -124,7 +124,7 @@ func Canonical(raw json.RawMessage) []byte {
 func (s State) Refuse(open []core.ToolCall) Action {
 	out := Make(open)
 	for i, c := range open {
-		known := slices.ContainsFunc(s.Tools, func(t core.ToolSpec) bool { return t.Name == c.Name })
+		known := c.Name == Recall || slices.ContainsFunc(s.Tools, func(t core.ToolSpec) bool { return t.Name == c.Name })
 		n := s.repeats(c)
 		switch {
 		case !known:

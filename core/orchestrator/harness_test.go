@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -83,8 +84,9 @@ type tools struct {
 }
 
 func (t *tools) Spec(name string) (core.ToolSpec, bool) {
-	effect, ok := map[string]core.Effect{"look": core.EffectReadOnly, "put": core.EffectIdempotent, "pay": core.EffectUnsafe, agents.AskUser: core.EffectReadOnly}[name]
-	return core.ToolSpec{Name: name, Effect: effect, Parameters: json.RawMessage(`{"type":"object","properties":{"n":{"type":"number"}}}`)}, ok
+	effect, ok := map[string]core.Effect{"look": core.EffectReadOnly, "put": core.EffectIdempotent, "pay": core.EffectUnsafe, agents.AskUser: core.EffectReadOnly, "read": core.EffectReadOnly, "browse": core.EffectReadOnly, "send": core.EffectIdempotent}[name]
+	flow := map[string]core.Flow{"read": core.FlowPrivate, "browse": core.FlowUntrusted, "send": core.FlowEgress}[name]
+	return core.ToolSpec{Name: name, Flow: flow, Effect: effect, Parameters: json.RawMessage(`{"type":"object","properties":{"n":{"type":"number"}}}`)}, ok
 }
 
 func (*tools) Family(string) []core.ToolSpec { return nil }
@@ -111,6 +113,26 @@ func (t *tools) made(name string) int {
 func (*tools) Attach(string, []core.File) error { return nil }
 func (*tools) Remove(string) error              { return nil }
 
+// peers answers for every peer.
+type peers struct {
+	mu    sync.Mutex
+	turns []core.PeerCall
+	talk  func(ctx context.Context, call core.PeerCall, events core.PeerEvents) (core.PeerAnswer, error)
+}
+
+func (p *peers) Talk(ctx context.Context, call core.PeerCall, events core.PeerEvents) (core.PeerAnswer, error) {
+	p.mu.Lock()
+	p.turns = append(p.turns, call)
+	p.mu.Unlock()
+	return p.talk(ctx, call, events)
+}
+
+func (p *peers) made() []core.PeerCall {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.turns)
+}
+
 // agentMap is a set of definitions.
 type agentMap map[string]core.Agent
 
@@ -119,7 +141,10 @@ func (a agentMap) Agent(name string) (core.Agent, error) {
 	if !ok {
 		return d, core.Errorf(core.CodeNotFound, "there is no agent %q", name)
 	}
-	d.Name, d.Version, d.Model, d.Instructions = name, "v1", "fake/model", "Work."
+	d.Name, d.Version, d.Model = name, "v1", "fake/model"
+	if d.KindOf() == core.AgentLLM {
+		d.Instructions = "Work."
+	}
 	return d, nil
 }
 
@@ -174,6 +199,7 @@ type bench struct {
 	dbo    database.Options
 	models *models
 	tools  *tools
+	peers  peers
 	agents agentMap
 	audit  *audit
 	clock  *clock
@@ -202,7 +228,7 @@ func (b *bench) open() (o *orchestrator.Orchestrator, stop func()) {
 	}
 	o, err = orchestrator.New(b.t.Context(), orchestrator.Deps{
 		Database: db, Journal: db.Runs(), Handles: orchestrator.Handles{SQLite: db.SQLite(), Postgres: db.Postgres()},
-		Models: b.models, Tools: b.tools, Agents: b.agents, Audit: b.audit, Observer: observer{},
+		Models: b.models, Tools: b.tools, Peers: &b.peers, Agents: b.agents, Audit: b.audit, Observer: observer{},
 		Limits: func() core.Limits { return b.limits }, Log: slog.New(slog.DiscardHandler), Now: b.clock.now,
 	}, b.cfg)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -218,13 +219,20 @@ func (o *Orchestrator) openCalls(ctx context.Context, q dbtx.Querier, id string)
 		return nil, nil, err
 	}
 	answered := map[string]bool{}
-	for i := len(messages) - 1; i >= 0 && messages[i].Role == core.RoleTool; i-- {
-		answered[messages[i].ToolCallID] = true
-	}
-	for i := len(all) - 1; i >= 0 && all[i].Kind != core.StepModel && all[i].Kind != core.StepPeer; i-- {
-		if !answered[all[i].CallID] {
-			open = append(open, all[i])
+	for _, m := range slices.Backward(messages) {
+		if m.Role == core.RoleTool {
+			answered[m.ToolCallID] = true
 		}
+		if len(m.ToolCalls) == 0 {
+			continue
+		}
+		asked := messageRef(m.Index) + "#"
+		for _, st := range all {
+			if strings.HasPrefix(st.InputRef, asked) && !answered[st.CallID] {
+				open = append(open, st)
+			}
+		}
+		break // earlier calls have their results, or the conversation would not have gone on
 	}
 	return open, all, nil
 }
