@@ -52,7 +52,9 @@ func play(t *testing.T, d core.Agent, task string, member func(name, task string
 func TestTeamsWorkByTheirPattern(t *testing.T) {
 	t.Parallel()
 	abc := []string{"a", "b", "c"}
-	echo := func(name, task string) string { return fmt.Sprintf("%s(%s)", name, strings.ReplaceAll(task, "\n", " ")) }
+	echo := func(name, task string) string {
+		return fmt.Sprintf("%s(%s)", name, strings.ReplaceAll(task, "\n", " "))
+	}
 	named := func(name, _ string) string { return name }
 	for _, c := range []struct {
 		name   string
@@ -71,7 +73,7 @@ func TestTeamsWorkByTheirPattern(t *testing.T) {
 			return fmt.Sprint(strings.HasPrefix(text, "Mix.\n"), strings.Contains(text, "## b\n\nb"))
 		}, "true true"},
 		{"debate reads the others", core.Team{Pattern: core.TeamDebate, Members: []string{"a", "b"}}, "", func(n, task string) string {
-			return fmt.Sprint(n, strings.Contains(task, "What the others say:"))
+			return fmt.Sprint(n, " ", strings.Contains(task, "What the others say:"))
 		}, func(text string) string { return text[strings.Index(text, "## a"):] }, "## a\n\na true\n\n## b\n\nb true"},
 		{"vote", core.Team{Pattern: core.TeamVote, Members: abc, Choices: []string{"yes", "no"}}, "", func(n, _ string) string {
 			return map[string]string{"a": "Surely\nNo.", "b": "yes", "c": "I thought yes, but\nno"}[n]
