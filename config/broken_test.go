@@ -23,15 +23,15 @@ func brokenSettings() []broken {
 	return []broken{
 		{
 			name: "an unknown key with a near one", file: "server:\n  lisen: 127.0.0.1:1\n",
-			want: []string{`sutazai.yaml:2: server.lisen: unknown key; expected one of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit (did you mean "listen"?)`},
+			want: []string{`sutazai.yaml:2: server.lisen: unknown key; expected one of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit, oauth (did you mean "listen"?)`},
 		},
 		{
 			name: "an unknown section", file: "\n\nsrever: {}\n",
-			want: []string{`sutazai.yaml:3: srever: unknown key; expected one of server, log, database, agents, runs, models, tools (did you mean "server"?)`},
+			want: []string{`sutazai.yaml:3: srever: unknown key; expected one of server, log, database, agents, runs, models, tools, peers, a2a, mcp (did you mean "server"?)`},
 		},
 		{
 			name: "a key of another section", file: "listen: 127.0.0.1:1\n",
-			want: []string{`sutazai.yaml:1: listen: unknown key; expected one of server, log, database, agents, runs, models, tools (did you mean "server.listen"?)`},
+			want: []string{`sutazai.yaml:1: listen: unknown key; expected one of server, log, database, agents, runs, models, tools, peers, a2a, mcp (did you mean "server.listen"?)`},
 		},
 		{
 			name: "a key that is like none", file: "log:\n  zzz: 1\n",
@@ -39,7 +39,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "an unknown key of a provider", file: openai + "      api_kye: env:K\n",
-			want: []string{`sutazai.yaml:6: models.providers.cloud.api_kye: unknown key; expected one of kind, base_url, api_key, api_keys, region, api_version, deployments, quirks, tools, timeout, probe, concurrency, headers, models, prices (did you mean "api_key"?)`},
+			want: []string{`sutazai.yaml:6: models.providers.cloud.api_kye: unknown key; expected one of kind, base_url, api_key, api_keys, region, api_version, deployments, quirks, tools, timeout, probe, concurrency, headers, models, context, prices (did you mean "api_key"?)`},
 		},
 		{
 			name: "a number where a whole number is expected in quotes", file: "database:\n  max_conns: \"10\"\n",
@@ -95,11 +95,11 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a value where a section is expected", file: "server: 127.0.0.1:8080\n",
-			want: []string{`sutazai.yaml:1: server: is a text; expected a mapping with some of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`},
+			want: []string{`sutazai.yaml:1: server: is a text; expected a mapping with some of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit, oauth`},
 		},
 		{
 			name: "a list where a map is expected", file: "models:\n  providers:\n    - {kind: ollama}\n",
-			want: []string{`sutazai.yaml:2: models.providers: is a list; expected a mapping of names to mappings with kind, base_url, api_key, api_keys, region, api_version, deployments, quirks, tools, timeout, probe, concurrency, headers, models, prices`},
+			want: []string{`sutazai.yaml:2: models.providers: is a list; expected a mapping of names to mappings with kind, base_url, api_key, api_keys, region, api_version, deployments, quirks, tools, timeout, probe, concurrency, headers, models, context, prices`},
 		},
 		{
 			name: "one value where a list is expected", file: "server:\n  allowed_hosts: a.example.com\n",
@@ -249,7 +249,7 @@ func brokenSettings() []broken {
 		},
 		{
 			name: "a list instead of keys", file: "- a\n",
-			want: []string{`sutazai.yaml:1: is a list; expected a mapping with some of server, log, database, agents, runs, models, tools`},
+			want: []string{`sutazai.yaml:1: is a list; expected a mapping with some of server, log, database, agents, runs, models, tools, peers, a2a, mcp`},
 		},
 		{
 			name: "an anchor", file: "log: &l {level: info}\n", loose: true,
@@ -284,7 +284,7 @@ func brokenSettings() []broken {
 			want: []string{
 				`4 settings are wrong:`,
 				`  sutazai.yaml:2: server.auth: is "off"; expected one of required, none`,
-				`  sutazai.yaml:3: server.port: unknown key; expected one of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit`,
+				`  sutazai.yaml:3: server.port: unknown key; expected one of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit, oauth`,
 				`  env SUTAZAI_NOPE: unknown variable; expected the name of a setting, such as SUTAZAI_SERVER_LISTEN for server.listen`,
 				`  --set: log.level: is "x"; expected one of debug, info, warn, error`,
 			},

@@ -24,7 +24,10 @@ func checkTogether(c *Config, tree *node, found *findings) {
 		found.add(tree.placeOf("server", "ollama_listen"), "server.ollama_listen", "is %q, which server.listen (%s) has already; expected another address or port",
 			c.Server.OllamaListen, tree.placeOf("server", "listen"))
 	}
+	checkOAuth(c, tree, found)
 	checkModels(c, tree, found)
+	checkPeers(c, tree, found)
+	checkMCP(c, tree, found)
 }
 
 // Warning is something that works, but probably not as wished.
@@ -68,6 +71,8 @@ func (c *Config) Check() []Warning {
 			warn(l, "every program and person on this machine may run agents; set it to required unless that is wished")
 		case l.key == "tools.fetch.allow_private" && c.Tools.Fetch.AllowPrivate:
 			warn(l, "agents may reach this machine and the private network; a text that they read can make them do it")
+		case l.key == "tools.sandbox.network" && c.Tools.Sandbox.Network == "host":
+			warn(l, "commands of agents reach this machine's own services and the private network, and can send away what they read; set approval: always on run_shell and run_python")
 		case l.key == "server.public_url" && strings.HasPrefix(c.Server.PublicURL, "http://") && !loopbackURL(c.Server.PublicURL):
 			warn(l, "keys and sessions travel unencrypted; use an https address")
 		case l.key == "server.trusted_proxies" && slices.ContainsFunc(c.Server.Proxies(), func(p netip.Prefix) bool { return p.Bits() == 0 }):
@@ -76,6 +81,16 @@ func (c *Config) Check() []Warning {
 			name := strings.TrimSuffix(strings.TrimPrefix(l.key, "models.providers."), ".base_url")
 			if len(c.Models.Providers[name].Keys()) > 0 && strings.HasPrefix(l.node.text, "http://") && !loopbackURL(l.node.text) {
 				warn(l, "the API key travels unencrypted; use an https address")
+			}
+		case strings.HasPrefix(l.key, "peers.") && strings.HasSuffix(l.key, ".url"):
+			name := strings.TrimSuffix(strings.TrimPrefix(l.key, "peers."), ".url")
+			if p := c.Peers[name]; (p.Auth.Kind != "none" || len(p.Headers) > 0) && strings.HasPrefix(l.node.text, "http://") && !loopbackURL(l.node.text) {
+				warn(l, "what lets it in travels unencrypted; use an https address")
+			}
+		case strings.HasPrefix(l.key, "mcp.servers.") && strings.HasSuffix(l.key, ".url"):
+			name := strings.TrimSuffix(strings.TrimPrefix(l.key, "mcp.servers."), ".url")
+			if m := c.MCP.Servers[name]; (m.Auth.Kind != "none" || len(m.Headers) > 0) && strings.HasPrefix(l.node.text, "http://") && !loopbackURL(l.node.text) {
+				warn(l, "what lets it in travels unencrypted; use an https address")
 			}
 		case strings.HasPrefix(l.key, "models.routes.") && strings.HasSuffix(l.key, ".targets"):
 			name := strings.TrimSuffix(strings.TrimPrefix(l.key, "models.routes."), ".targets")

@@ -48,6 +48,14 @@ type fieldRule struct {
 
 // fields holds a mapping with a kind to its rules.
 func (m modelsChecker) fields(kind, key string, n *node, rules []fieldRule) {
+	kindChecker{m.found}.fields("kind", kind, key, n, rules)
+}
+
+// kindChecker holds mappings to the rules of their kind.
+type kindChecker struct{ found *findings }
+
+// fields holds a mapping to its rules; word is the field that says its kind.
+func (m kindChecker) fields(word, kind, key string, n *node, rules []fieldRule) {
 	at := func(field string) place {
 		if child := n.lookup(field); child != nil && child.at.source != originDefault {
 			return child.at
@@ -60,9 +68,9 @@ func (m modelsChecker) fields(kind, key string, n *node, rules []fieldRule) {
 		}
 		switch knows := slices.Contains(r.kinds, kind); {
 		case r.set && !knows:
-			m.found.add(at(r.field), key+"."+r.field, "has no meaning where kind is %s; expected none: it is for %s", kind, strings.Join(r.kinds, ", "))
+			m.found.add(at(r.field), key+"."+r.field, "has no meaning where %s is %s; expected none: it is for %s", word, kind, strings.Join(r.kinds, ", "))
 		case r.needed && knows && !r.set:
-			m.found.add(at(r.field), key+"."+r.field, "is missing; expected a value, since kind is %s", kind)
+			m.found.add(at(r.field), key+"."+r.field, "is missing; expected a value, since %s is %s", word, kind)
 		}
 	}
 }

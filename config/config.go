@@ -20,13 +20,16 @@ import (
 // the place of the section stands for this field), example (of a field, for messages), and reload:"true" for what a
 // running server can take over without a restart. enum, min, max and format of a list or map are its items'.
 type Config struct {
-	Server   Server   `yaml:"server"`
-	Log      Log      `yaml:"log"`
-	Database Database `yaml:"database"`
-	Agents   Agents   `yaml:"agents"`
-	Runs     Runs     `yaml:"runs"`
-	Models   Models   `yaml:"models"`
-	Tools    Tools    `yaml:"tools"`
+	Server   Server          `yaml:"server"`
+	Log      Log             `yaml:"log"`
+	Database Database        `yaml:"database"`
+	Agents   Agents          `yaml:"agents"`
+	Runs     Runs            `yaml:"runs"`
+	Models   Models          `yaml:"models"`
+	Tools    Tools           `yaml:"tools"`
+	Peers    map[string]Peer `yaml:"peers" envkeys:"true" keys:"^[a-z0-9][a-z0-9_-]{0,62}$"`
+	A2A      A2A             `yaml:"a2a"`
+	MCP      MCP             `yaml:"mcp"`
 
 	origin *layered // what Show, Check and Diff tell about; nil in a Config that was not made by Load
 }
@@ -46,6 +49,7 @@ type Server struct {
 	ShutdownGrace  time.Duration `yaml:"shutdown_grace" min:"0s" max:"1h"`
 	SessionTTL     time.Duration `yaml:"session_ttl" min:"1m" max:"8760h"`
 	RateLimit      RateLimit     `yaml:"rate_limit" reload:"true"`
+	OAuth          OAuth         `yaml:"oauth"`
 }
 
 // Proxies returns the networks of TrustedProxies; an address is a network of one.
@@ -115,6 +119,7 @@ type Tools struct {
 	OutputMax    int64         `yaml:"output_max" as:"size" min:"1KB" max:"16MB" reload:"true"`
 	Timeout      time.Duration `yaml:"timeout" min:"1s" max:"24h" reload:"true"`
 	Fetch        Fetch         `yaml:"fetch"`
+	Sandbox      Sandbox       `yaml:"sandbox"`
 }
 
 // Fetch bounds what the fetch_url tool may reach.

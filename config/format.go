@@ -17,6 +17,7 @@ const (
 )
 
 var (
+	headerForm   = regexp.MustCompile(formatPattern("header"))
 	regionForm   = regexp.MustCompile(formatPattern("region"))
 	hostForm     = regexp.MustCompile(hostPattern)
 	wildcardForm = regexp.MustCompile(wildcardPattern)
@@ -43,6 +44,8 @@ func formatPattern(format string) string {
 		return `^$|^[a-z]{2}(-[a-z]+)+-[0-9]+$`
 	case "target":
 		return `^[a-z0-9][a-z0-9_-]*/.+$`
+	case "header":
+		return "^[A-Za-z0-9!#$%&'*+.^_|~-]*$"
 	case "database":
 		return `^$|^(env|file):.+|^postgres(ql)?://`
 	}
@@ -81,6 +84,10 @@ func checkFormat(format, text string) string {
 	case "region":
 		if !regionForm.MatchString(text) {
 			return fmt.Sprintf("is %q; expected the name of a region, such as eu-central-1", brief(text))
+		}
+	case "header":
+		if !headerForm.MatchString(text) {
+			return fmt.Sprintf("is %q; expected the name of a header, such as X-API-Key", brief(text))
 		}
 	case "pattern":
 		if _, err := regexp.Compile(text); err != nil {

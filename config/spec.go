@@ -94,6 +94,7 @@ func (s *spec) descend(t reflect.Type, tag reflect.StructTag) {
 		s.kind = kindMap
 		s.keys = regexp.MustCompile(tag.Get("keys"))
 		s.elem = describeType(t.Elem(), reflect.StructField{}, s.reload)
+		s.elem.enum, s.enum = s.enum, nil
 	case reflect.Slice:
 		s.kind = kindList
 		s.elem = describeType(t.Elem(), reflect.StructField{}, s.reload)

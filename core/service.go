@@ -31,4 +31,7 @@ type AgentStatus struct {
 	Agent  Agent    `json:"agent"`
 	Active int      `json:"active"` // runs that are running or waiting
 	Errors []string `json:"errors"` // problems of its file since the last good version
+
+	Published int    `json:"published"`       // number of the published version in use; 0 = its file is used
+	Draft     string `json:"draft,omitempty"` // version of its file, where that is not the published one
 }

@@ -14,11 +14,14 @@ const (
 	MakerOpenAI    Maker = "openai"
 	MakerGemini    Maker = "gemini"
 	MakerBedrock   Maker = "bedrock" // AWS's own form, whichever model thought
-	MakerNone      Maker = "none"    // nobody has signed it
 )
 
 // SignatureMark begins every mark. No maker's signature begins so, for base64 has no tilde.
 const SignatureMark = "~sutazai."
+
+// Unsigned stands in the place of a signature where nobody has signed a thought, so that one that comes back from a client
+// is known as such. It is no maker's own.
+const Unsigned = SignatureMark + "none:"
 
 // Mark tells whose a signature is. One that is empty or has a mark stays as it is.
 func (m Maker) Mark(signature string) string {

@@ -30,6 +30,7 @@ type ToolSpec struct {
 	Parameters  json.RawMessage `json:"parameters"`
 	Effect      Effect          `json:"effect"`
 	Flow        Flow            `json:"flow,omitempty"`
+	Strict      bool            `json:"-"` // a client's wish: what the model calls it with follows Parameters to the letter
 }
 
 // Flow says what a tool lets through, as bits. A run that has seen private data and content that strangers may have written

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 
 	"github.com/sutazai/sutazai/internal/app"
 )
@@ -13,7 +15,12 @@ const socketName = app.SocketName
 func theProgram() program {
 	return program{
 		start: func(ctx context.Context, o startOptions) (server, error) {
+			self, err := os.Executable() // helps the sandbox; see main
+			if err != nil {
+				return nil, fmt.Errorf("find the program's own file: %w", err)
+			}
 			a, err := app.Start(ctx, app.Options{
+				SandboxHelper: self,
 				Config: o.config, Logger: o.log, Level: o.level, Version: buildVersion().Version, SocketOnly: o.socketOnly, Idle: o.idle,
 			})
 			if err != nil {

@@ -65,29 +65,38 @@ func (c *client) do(ctx context.Context, r call, out any) error {
 
 // send makes one HTTP request.
 func (e *endpoint) send(ctx context.Context, r call, body []byte, header http.Header) (*http.Response, error) {
-	u := e.base + "/api/v1" + r.path
+	path := "/api/v1" + r.path
 	if len(r.query) > 0 {
-		u += "?" + r.query.Encode()
+		path += "?" + r.query.Encode()
 	}
+	h := header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	if body != nil {
+		h.Set("Content-Type", "application/json")
+	}
+	if h.Get("Accept") == "" {
+		h.Set("Accept", "application/json, application/problem+json")
+	}
+	if r.idemKey != "" {
+		h.Set("Idempotency-Key", r.idemKey)
+	}
+	return e.sendTo(ctx, r.method, path, h, body)
+}
+
+// sendTo makes one HTTP request of any address of the server, as the caller that the command line is.
+func (e *endpoint) sendTo(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, u, reader)
+	req, err := http.NewRequestWithContext(ctx, method, e.base+path, reader)
 	if err != nil {
 		return nil, err
 	}
 	for name, values := range header {
 		req.Header[name] = values
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if req.Header.Get("Accept") == "" {
-		req.Header.Set("Accept", "application/json, application/problem+json")
-	}
-	if r.idemKey != "" {
-		req.Header.Set("Idempotency-Key", r.idemKey)
 	}
 	if e.apiKey != "" {
 		req.Header.Set("Authorization", "Bearer "+e.apiKey)

@@ -10,8 +10,9 @@ import (
 )
 
 func (c *cli) agentsCommand() *cobra.Command {
-	return groupCommand("agents", "List, check and make agents", "  sutazai agents list\n  sutazai agents new invoice-clerk",
-		c.agentsListCommand(), c.agentsShowCommand(), c.agentsValidateCommand(), c.agentsNewCommand())
+	return groupCommand("agents", "List, check, make and publish agents", "  sutazai agents list\n  sutazai agents new invoice-clerk",
+		c.agentsListCommand(), c.agentsShowCommand(), c.agentsValidateCommand(), c.agentsNewCommand(),
+		c.agentsPublishCommand(), c.agentsVersionsCommand(), c.agentsUseCommand(), c.agentsDiffCommand())
 }
 
 func (c *cli) agentsListCommand() *cobra.Command {

@@ -80,7 +80,26 @@ func flagError(cmd *cobra.Command, err error) error {
 			message += "; did you mean --" + near + "?"
 		}
 	}
+	var wrong *pflag.InvalidValueError
+	if errors.As(err, &wrong) {
+		if wanted := wantedBy(wrong.GetFlag()); wanted != "" { // the parser's own error speaks of Go's functions
+			message = fmt.Sprintf("--%s is %q; expected %s", wrong.GetFlag().Name, wrong.GetValue(), wanted)
+		}
+	}
 	return usagef(cmd.CommandPath(), "%s", message)
+}
+
+// wantedBy says in words what a flag takes; "" for one that says so itself.
+func wantedBy(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "int", "int64":
+		return "a whole number"
+	case "float64":
+		return "a number, such as 12.50"
+	case "bool":
+		return "true or false"
+	}
+	return ""
 }
 
 // nearestFlag is the flag most like name. cobra measures the distance between words for commands only, so the

@@ -10,12 +10,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/sutazai/sutazai/internal/app"
 )
 
 // version is stamped by the build (-ldflags "-X main.version=…").
 var version = ""
 
 func main() {
+	if code, is := app.SandboxHelper(os.Args[1:]); is { // before anything else is started: it must not see more than it needs
+		os.Exit(code)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

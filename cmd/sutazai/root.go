@@ -120,7 +120,7 @@ A command that needs a server talks to the one named by --server, else to the on
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		c.serveCommand(), c.runCommand(), c.runsCommand(), c.agentsCommand(), c.modelsCommand(), c.servicesCommand(),
-		c.keysCommand(), c.credentialsCommand(), c.budgetsCommand(), c.configCommand(), c.versionCommand(), c.completionCommand(),
+		c.keysCommand(), c.credentialsCommand(), c.budgetsCommand(), c.mcpCommand(), c.acpCommand(), c.configCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())
 	return root

@@ -45,6 +45,9 @@ func Parse(file string, content []byte, known Known) (core.Agent, []Problem) {
 	if ok {
 		p.settings(settings)
 		agent.Instructions = body
+		if body == "" && agent.KindOf() == core.AgentLLM {
+			p.problem(p.fence, `the instructions are empty: below this line, tell the agent who it is and how it works`)
+		}
 	}
 	return agent, p.problems
 }
@@ -69,6 +72,7 @@ type reader struct {
 	known    Known
 	agent    *core.Agent
 	problems []Problem
+	fence    int // line of the "---" after the settings
 }
 
 func (p *reader) problem(line int, format string, args ...any) {
@@ -124,11 +128,8 @@ func (p *reader) split(content []byte) (settings []byte, body string, ok bool) {
 			return nil, "", false
 		}
 	}
-	body = strings.TrimSpace(string(bytes.Join(lines[end+1:], []byte("\n"))))
-	if body == "" {
-		p.problem(end+1, `the instructions are empty: below this line, tell the agent who it is and how it works`)
-	}
-	return settings, body, true
+	p.fence = end + 1
+	return settings, strings.TrimSpace(string(bytes.Join(lines[end+1:], []byte("\n")))), true
 }
 
 // isFence says whether the line is the "---" around the settings.

@@ -194,7 +194,7 @@ func TestAllMistakesOfAFileAreToldAtOnce(t *testing.T) {
 	for _, p := range problems {
 		lines = append(lines, p.Line)
 	}
-	if want := []int{6, 2, 3, 4, 5, 1}; !reflect.DeepEqual(lines, want) {
+	if want := []int{2, 3, 4, 5, 1, 6}; !reflect.DeepEqual(lines, want) {
 		t.Errorf("lines %v, want %v: %v", lines, want, problems)
 	}
 }

@@ -138,7 +138,11 @@ func (s *server) startRun(ctx context.Context, in *startInput) (*startOutput, er
 
 // recordResult writes an audit event about an act that was tried.
 func (s *server) recordResult(ctx context.Context, action, target, detail string, err error) {
-	e := core.AuditEvent{Actor: actor(ctx), Action: action, Target: target, Detail: detail}
+	s.recordFrom(ctx, Outcome(core.AuditEvent{Actor: actor(ctx), Action: action, Target: target, Detail: detail}, err))
+}
+
+// Outcome returns an audit event with how the act that it is about ended.
+func Outcome(e core.AuditEvent, err error) core.AuditEvent {
 	switch core.CodeOf(err) {
 	case "":
 	case core.CodeForbidden, core.CodeUnauthorized, core.CodeRateLimited:
@@ -146,5 +150,5 @@ func (s *server) recordResult(ctx context.Context, action, target, detail string
 	default:
 		e.Result, e.Detail = audit.Failed, core.MessageOf(err)
 	}
-	s.recordFrom(ctx, e)
+	return e
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/sutazai/sutazai/internal/dialect"
 )
 
-// Headers of calls to models, the same in every dialect.
+// Headers of calls to models, the same in every dialect, as http.Header has their names.
 const (
-	sessionHeader = "X-SutazAI-Session"
-	cacheHeader   = "X-SutazAI-Cache-Control"
+	sessionHeader = "X-Sutazai-Session"
+	cacheHeader   = "X-Sutazai-Cache-Control"
 	maxSession    = 200 // bytes of a session's name that count
 )
 

@@ -19,6 +19,7 @@ import (
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/core/backend"
 	"github.com/sutazai/sutazai/core/backend/anthropic"
+	"github.com/sutazai/sutazai/core/backend/mcp"
 	"github.com/sutazai/sutazai/core/backend/ollama"
 	"github.com/sutazai/sutazai/core/backend/openai"
 	"github.com/sutazai/sutazai/core/backend/responses"
@@ -379,12 +380,15 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 		b.keys[string(sc)] = secret
 	}
 	chats := &backend.Chats{Runs: b.ports, Agents: b.ports, Models: b.ports, Logger: log, PublicURL: func() string { return "http://localhost:8080" }}
+	auditLog, limits := audit.New(b.audit, log, nil), ratelimit.NewLimits(o.rates, o.limitClock)
+	agentsByMCP := mcp.New(mcp.Deps{Runs: b.ports, Agents: b.ports, Auth: b.auth, Audit: auditLog, Limits: limits, Logger: log, PublicURL: func() string { return "" }})
+	t.Cleanup(func() { _ = agentsByMCP.Close() })
 	h, err := backend.New(backend.Deps{
 		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Budgets: b.ports, Cache: &b.ports.cleared, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth, Credentials: credentials{},
-		Audit: audit.New(b.audit, log, nil), Limits: ratelimit.NewLimits(o.rates, o.limitClock), Metrics: b.metrics,
+		Audit: auditLog, Limits: limits, Metrics: b.metrics,
 		Console: o.console, Logger: log,
 		Routes: slices.Concat(openai.Routes(openai.Deps{Chats: chats, Logger: log}), anthropic.Routes(anthropic.Deps{Chats: chats, Logger: log}),
-			ollama.Routes(ollama.Deps{Chats: chats, Logger: log}), responses.Routes(responses.Deps{Chats: chats, Logger: log})),
+			ollama.Routes(ollama.Deps{Chats: chats, Logger: log}), responses.Routes(responses.Deps{Chats: chats, Logger: log}), agentsByMCP.Routes()),
 	}, o.config)
 	if err != nil {
 		t.Fatal(err)

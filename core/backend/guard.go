@@ -9,6 +9,7 @@ import (
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/audit"
 	"github.com/sutazai/sutazai/internal/auth"
+	"github.com/sutazai/sutazai/internal/ratelimit"
 )
 
 const (
@@ -24,16 +25,19 @@ func (s *server) guard(pattern string, a access, fail func(http.ResponseWriter, 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := infoOf(r.Context())
 		info.route = pattern
+		address := ratelimit.Verdict{OK: true}
 		if !auth.FromSocket(r.Context()) {
-			v := s.limits.Address.Allow(limitKey(info.addr))
-			v.Header(w.Header())
-			if !v.OK {
-				fail(w, r, core.Errorf(core.CodeRateLimited, "too many requests from this address; try again in %d s", v.RetryAfter))
-				return
-			}
+			address = s.limits.Address.Allow(limitKey(info.addr))
 		}
-		if !a.public {
-			p, ok := s.admit(w, r, a, fail)
+		if !address.OK {
+			address.Header(w.Header())
+			fail(w, r, core.Errorf(core.CodeRateLimited, "too many requests from this address; try again in %d s", address.RetryAfter))
+			return
+		}
+		if a.public {
+			address.Header(w.Header())
+		} else {
+			p, ok := s.admit(w, r, a, address, fail)
 			if !ok {
 				return
 			}
@@ -77,11 +81,13 @@ func tooLarge(limit int64) error {
 	return core.Errorf(core.CodeTooLarge, "the body is larger than the %d bytes that this call takes", limit)
 }
 
-// admit authenticates the caller and checks its rate and scopes; it has answered where it returns false.
-func (s *server) admit(w http.ResponseWriter, r *http.Request, a access, fail func(http.ResponseWriter, *http.Request, error)) (auth.Principal, bool) {
+// admit authenticates the caller and checks its rate and scopes; it has answered where it returns false. What is left of
+// the caller's rate is told in the place of its address's, where it has one.
+func (s *server) admit(w http.ResponseWriter, r *http.Request, a access, rate ratelimit.Verdict, fail func(http.ResponseWriter, *http.Request, error)) (auth.Principal, bool) {
 	info := infoOf(r.Context())
 	p, presented, err := s.auth.Authenticate(r)
 	if err != nil {
+		rate.Header(w.Header())
 		if core.CodeOf(err) == core.CodeUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sutazai"`)
 			if presented && s.auditRate.Allow(limitKey(info.addr)).OK {
@@ -93,17 +99,20 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, a access, fail fu
 	}
 	info.actor = p.Actor()
 	if p.Kind != auth.KindSocket {
-		id := p.Actor()
+		id := info.actor
 		if p.Kind == auth.KindLocal {
 			id += "@" + limitKey(info.addr)
 		}
-		v := s.limits.Key.Allow(id)
-		v.Header(w.Header())
-		if p.Kind == auth.KindKey {
-			s.limits.Tokens.Look(p.ID).Add(w.Header()) // the gateway takes and refuses, which knows how many a call needs
+		if v := s.limits.Key.Allow(id); v.Limited() {
+			rate = v
 		}
-		if !v.OK {
-			fail(w, r, core.Errorf(core.CodeRateLimited, "too many requests with this credential; try again in %d s", v.RetryAfter))
+		tokens := ratelimit.Verdict{OK: true}
+		if p.Kind == auth.KindKey {
+			tokens = s.limits.Tokens.Look(p.ID) // the gateway takes and refuses, which knows how many a call needs
+		}
+		rate.Header(w.Header(), tokens)
+		if !rate.OK {
+			fail(w, r, core.Errorf(core.CodeRateLimited, "too many requests with this credential; try again in %d s", rate.RetryAfter))
 			return p, false
 		}
 	}

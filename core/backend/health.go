@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/ratelimit"
 )
 
 type readyBody struct {
@@ -43,7 +44,7 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.cfg.OpenMetrics {
-		if _, ok := s.admit(w, r, access{any: []core.Scope{core.ScopeRead}}, s.problem); !ok {
+		if _, ok := s.admit(w, r, access{any: []core.Scope{core.ScopeRead}}, ratelimit.Verdict{OK: true}, s.problem); !ok {
 			return
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/auth"
+	"github.com/sutazai/sutazai/internal/socket"
 )
 
 const (
@@ -25,13 +26,13 @@ const (
 	maxSocketPath = 104
 )
 
-// ListenTCP listens on address ("127.0.0.1:8080"; port 0 picks one).
+// ListenTCP listens on address ("127.0.0.1:8080"; port 0 picks one). The connections are cheap to read and write.
 func ListenTCP(ctx context.Context, address string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	switch {
 	case err == nil:
-		return l, nil
+		return socket.Listener(l), nil
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, core.Wrap(core.CodeUnavailable, err, "%s is in use by another program; stop it, or set server.listen to another address", address)
 	case errors.Is(err, syscall.EACCES):

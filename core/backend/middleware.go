@@ -100,7 +100,7 @@ func (s *server) observe(next http.Handler) http.Handler {
 			took := time.Since(start)
 			s.metrics.requests.WithLabelValues(route, method, strconv.Itoa(rec.status)).Inc()
 			s.metrics.duration.WithLabelValues(route).Observe(took.Seconds())
-			s.log.LogAttrs(r.Context(), levelOf(route, rec.status), "request",
+			s.logAccess(r.Context(), levelOf(route, rec.status),
 				slog.String("method", method), slog.String("path", short(r.URL.Path)), slog.Int("status", rec.status),
 				slog.Int64("bytes", rec.bytes), slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("actor", info.actor),
 				slog.String("addr", info.addr), slog.String("request_id", info.id))
@@ -110,6 +110,17 @@ func (s *server) observe(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// logAccess writes the line of a request. Logger.LogAttrs would look up the calling line of code for each.
+func (s *server) logAccess(ctx context.Context, level slog.Level, attrs ...slog.Attr) {
+	h := s.log.Handler()
+	if !h.Enabled(ctx, level) {
+		return
+	}
+	r := slog.NewRecord(time.Now(), level, "request", 0)
+	r.AddAttrs(attrs...)
+	_ = h.Handle(ctx, r) // as slog does: there is nowhere to tell
 }
 
 // levelOf keeps probes and the console's files out of the ordinary log.

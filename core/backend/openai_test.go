@@ -71,6 +71,8 @@ func TestOpenAIChatWithAModel(t *testing.T) {
 		post("tool message without id", `{"model":"local/tiny","messages":[{"role":"tool","content":"x"}]}`, 400, "tool_call_id"),
 		post("arguments that are no JSON", `{"model":"local/tiny","messages":[{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{"}}]}]}`, 400, "not JSON"),
 		post("an odd spelling of a field that counts", `{"model":"local/tiny","Model":"local/other","messages":[{"role":"user","content":"x"}]}`, 400, "must be spelled"),
+		post("a stream in words", `{"model":"local/tiny","stream":"yes","messages":[{"role":"user","content":"x"}]}`, 400, `"param":"stream"`),
+		post("a stream as a number", `{"model":"local/tiny","stream":1,"messages":[{"role":"user","content":"x"}]}`, 400, `"param":"stream"`),
 		post("a number of answers in words", `{"model":"local/tiny","n":"5","messages":[{"role":"user","content":"x"}]}`, 400, `"param":"n"`),
 		post("a number of answers with a point", `{"model":"local/tiny","n":5.0,"messages":[{"role":"user","content":"x"}]}`, 400, `"param":"n"`),
 		post("several answers", `{"model":"local/tiny","n":2,"messages":[{"role":"user","content":"x"}]}`, 400, `"param":"n"`),

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,6 +62,14 @@ type Agents interface {
 	List() []core.AgentStatus
 }
 
+// Versions publishes agents and chooses which version is in use. internal/versions implements it.
+type Versions interface {
+	Versions(ctx context.Context, agent string) ([]core.AgentVersion, error)
+	Publish(ctx context.Context, agent, note, actor string) (core.AgentVersion, error)
+	Use(ctx context.Context, agent string, number int) error
+	Diff(ctx context.Context, agent, from, to string) (fromName, toName, diff string, err error)
+}
+
 // Models lists, tests and tells of the models that can be called. The gateway implements it.
 type Models interface {
 	Models(ctx context.Context) ([]core.Model, error)
@@ -84,17 +93,32 @@ type Credentials interface {
 	RotateMaster(ctx context.Context) (credentials int, err error)
 }
 
+// MCP knows the servers that give agents tools. The manager of internal/mcp implements it.
+type MCP interface {
+	Servers(ctx context.Context, c core.Caller) ([]core.MCPServer, error)
+	Server(ctx context.Context, name string, c core.Caller) (core.MCPServerDetails, error)
+	Approve(ctx context.Context, name string, tools []core.MCPApproval, c core.Caller) (core.MCPServerDetails, error)
+	// Owner is whose login a login of the caller's is: the caller's own, if it is c.Actor.
+	Owner(name string, c core.Caller) (string, error)
+	Login(ctx context.Context, name string, c core.Caller) (core.MCPLogin, error)
+	LoginState(id string, c core.Caller) (core.MCPLogin, error)
+	Callback(ctx context.Context, query url.Values) (core.MCPLogin, error)
+	Logout(ctx context.Context, name string, c core.Caller) error
+}
+
 // Deps are the parts that the handler calls. All are needed, except Console (then "/" is 404) and Routes.
 type Deps struct {
 	Runs        Runs
 	RunCounts   RunCounts
 	Usage       Usage
 	Budgets     Budgets
+	Versions    Versions
 	Cache       Cache
 	Agents      Agents
 	Models      Models
 	Services    Services
 	Credentials Credentials
+	MCP         MCP
 	Auth        *auth.Service
 	Audit       *audit.Log
 	Limits      *ratelimit.Limits

@@ -35,6 +35,9 @@ func infoOf(ctx context.Context) *requestInfo {
 // RequestID returns the id of the request that ctx belongs to, as in the X-Request-Id header and the logs.
 func RequestID(ctx context.Context) string { return infoOf(ctx).id }
 
+// AddrOf returns the client's address without its port, "" on the unix socket.
+func AddrOf(ctx context.Context) string { return infoOf(ctx).addr }
+
 // Nonce returns the nonce of this response's Content-Security-Policy, for inline styles.
 func Nonce(r *http.Request) string {
 	i := infoOf(r.Context())
@@ -65,6 +68,9 @@ func clientAddr(r *http.Request, trusted []netip.Prefix) string {
 		return r.RemoteAddr
 	}
 	addr := host
+	if !isTrusted(addr, trusted) {
+		return addr
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && isTrusted(addr, trusted); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))

@@ -84,6 +84,9 @@ func storable(r *http.Request) bool {
 	if !ok(r.URL.Path) || !ok(r.Header.Get("Idempotency-Key")) || !ok(r.Header.Get("Last-Event-ID")) {
 		return false
 	}
+	if r.URL.RawQuery == "" {
+		return true
+	}
 	for name, values := range r.URL.Query() {
 		if !ok(name) || slices.ContainsFunc(values, func(v string) bool { return !ok(v) }) {
 			return false
@@ -107,7 +110,7 @@ func (h *shield) headers(d http.Header, r *http.Request) {
 
 // forBrowsers says whether a path is for browsers to show. What programs call gets the strictest policy, which is always the same.
 func forBrowsers(path string) bool {
-	return path == "/api/docs" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/ollama/")
+	return path == "/api/docs" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/ollama/") && path != "/mcp"
 }
 
 // fixedHeader is a field that every answer has. The values are shared and never changed.

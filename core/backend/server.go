@@ -62,11 +62,13 @@ type server struct {
 	counts           RunCounts
 	usage            Usage
 	budgets          Budgets
+	versions         Versions
 	cache            Cache
 	agents           Agents
 	models           Models
 	services         Services
 	credentials      Credentials
+	mcp              MCP
 	auth             *auth.Service
 	audit            *audit.Log
 	limits           *ratelimit.Limits
@@ -98,7 +100,7 @@ type surface struct {
 
 func newServer(d Deps, c Config) (*server, error) {
 	s := &server{
-		cfg: c, runs: d.Runs, counts: d.RunCounts, usage: d.Usage, budgets: d.Budgets, cache: d.Cache, agents: d.Agents, models: d.Models, services: d.Services, credentials: d.Credentials,
+		cfg: c, runs: d.Runs, counts: d.RunCounts, usage: d.Usage, budgets: d.Budgets, versions: d.Versions, cache: d.Cache, agents: d.Agents, models: d.Models, services: d.Services, credentials: d.Credentials, mcp: d.MCP,
 		auth: d.Auth, audit: d.Audit, limits: d.Limits, log: d.Logger, large: make(chan struct{}, largeAtOnce),
 		auditRate: ratelimit.New("audit", ratelimit.Rate{PerSecond: 0.2, Burst: 20}, c.Now),
 	}
@@ -124,9 +126,11 @@ func newServer(d Deps, c Config) (*server, error) {
 	s.overviewRoute()
 	s.usageRoute()
 	s.budgetRoutes()
+	s.versionRoutes()
 	s.cacheRoute()
 	s.keyRoutes()
 	s.credentialRoutes()
+	s.mcpRoutes()
 	s.auditRoute()
 	s.sessionRoutes()
 	s.finishSpec()

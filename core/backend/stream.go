@@ -12,7 +12,7 @@ type StreamForm struct {
 	ContentType string
 	KeepAlive   []byte        // written where the model is silent; nil = nothing
 	Every       time.Duration // of silence; 0 = 15 s
-	Write       time.Duration // longest time of one write; 0 = 20 s
+	Write       time.Duration // longest time of one write, to a twentieth; 0 = 20 s
 }
 
 // Stream writes the events of one answer. The header goes out with the first of them, so that an earlier error can still
@@ -27,6 +27,8 @@ type Stream struct {
 	closed  bool
 	err     error
 	timer   *time.Timer
+	last    time.Time // of the writes
+	bounded time.Time // when the connection was last given a deadline
 }
 
 // NewStream returns a stream that has not begun.
@@ -37,7 +39,7 @@ func NewStream(w http.ResponseWriter, form StreamForm) *Stream {
 	if form.Write == 0 {
 		form.Write = 20 * time.Second
 	}
-	s := &Stream{w: w, rc: http.NewResponseController(w), form: form}
+	s := &Stream{w: w, rc: http.NewResponseController(w), form: form, last: time.Now()}
 	if form.KeepAlive != nil {
 		s.timer = time.AfterFunc(form.Every, s.keepAlive)
 	}
@@ -64,9 +66,6 @@ func (s *Stream) Started() bool {
 func (s *Stream) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.timer != nil {
-		s.timer.Reset(s.form.Every)
-	}
 	if err := s.write(b); err != nil {
 		return 0, err
 	}
@@ -88,8 +87,13 @@ func (s *Stream) write(b []byte) error {
 		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 		s.w.WriteHeader(http.StatusOK)
 	}
-	// A writer without deadlines or flushing is a test's: the write itself still tells.
-	_ = s.rc.SetWriteDeadline(time.Now().Add(s.form.Write))
+	// Timers cost more than the time of day: a deadline is moved only where it matters, and the keep-alive's looks at last.
+	s.last = time.Now()
+	if s.last.Sub(s.bounded) > s.form.Write/20 {
+		s.bounded = s.last
+		// A writer without deadlines or flushing is a test's: the write itself still tells.
+		_ = s.rc.SetWriteDeadline(s.last.Add(s.form.Write))
+	}
 	if _, s.err = s.w.Write(b); s.err == nil {
 		s.err = s.rc.Flush()
 	}
@@ -99,10 +103,16 @@ func (s *Stream) write(b []byte) error {
 func (s *Stream) keepAlive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.write(s.form.KeepAlive) != nil {
+	if s.closed {
 		return
 	}
-	s.timer.Reset(s.form.Every)
+	if left := s.form.Every - time.Since(s.last); left > 0 {
+		s.timer.Reset(left)
+		return
+	}
+	if s.write(s.form.KeepAlive) == nil {
+		s.timer.Reset(s.form.Every)
+	}
 }
 
 // Close ends the keep-alive. Nothing is written after it.

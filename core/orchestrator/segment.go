@@ -19,7 +19,8 @@ import (
 // Why a run's calls in flight are cut.
 var (
 	errTimeLimit = errors.New("the run's time limit was reached")
-	errDraining  = errors.New("the server is stopping")
+	// What is cut by this goes on later: by its code those who are cut know that nobody has given the work up.
+	errDraining = core.Errorf(core.CodeUnavailable, "the server is stopping")
 )
 
 func cancelledBy(actor string) error { return fmt.Errorf("cancelled by %s", actor) }

@@ -15,21 +15,26 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	mcpsdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/agents"
 	"github.com/sutazai/sutazai/core/orchestrator"
 	"github.com/sutazai/sutazai/internal/audit"
 	"github.com/sutazai/sutazai/internal/auth"
 	"github.com/sutazai/sutazai/internal/budget"
 	"github.com/sutazai/sutazai/internal/cache"
 	"github.com/sutazai/sutazai/internal/egress"
+	"github.com/sutazai/sutazai/internal/mcp"
 	"github.com/sutazai/sutazai/internal/metrics"
 	"github.com/sutazai/sutazai/internal/ratelimit"
+	"github.com/sutazai/sutazai/internal/sandbox"
 	"github.com/sutazai/sutazai/internal/secrets"
 	"github.com/sutazai/sutazai/internal/tools"
+	"github.com/sutazai/sutazai/internal/versions"
 	"github.com/sutazai/sutazai/services/database"
 	"github.com/sutazai/sutazai/services/peers"
 )
@@ -48,6 +53,10 @@ type Options struct {
 	Version    string
 	Idle       bool // execute no runs and start no model server: for commands that only look or ask
 	SocketOnly bool // no TCP listener: for a command that needs a server only for as long as it runs
+	// SandboxHelper is a program that begins with SandboxHelper: the running one. Without it agents cannot run commands.
+	SandboxHelper string
+	// ExtendMCP adds features to the MCP server before it serves. Only tests do: the official suite asks for fixtures.
+	ExtendMCP func(*mcpsdk.Server)
 }
 
 // App is a running server.
@@ -61,13 +70,16 @@ type App struct {
 	auth    *auth.Service
 	runs    *orchestrator.Orchestrator
 	models  *models
-	agents  *agentFolder
+	agents  *versions.Agents
 	tools   *tools.Registry
+	peers   *peers.Peers
+	sandbox *sandbox.Sandbox
 	egress  *egress.Client
 	limits  *ratelimit.Limits
 	answers *cache.Cache
 	ledger  *budget.Ledger
 	vault   *secrets.Vault
+	mcp     *mcp.Manager
 
 	background sync.WaitGroup
 	quit       context.CancelFunc // ends background work and the listeners
@@ -111,7 +123,10 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
-	if a.tools, a.egress, err = newTools(cfg, o.Logger); err != nil {
+	if a.sandbox, err = newSandbox(cfg, o.SandboxHelper, o.Logger); err != nil {
+		return nil, err
+	}
+	if a.tools, a.egress, err = newTools(cfg, a.sandbox, o.Logger); err != nil {
 		return nil, err
 	}
 	a.onClose(func() error { a.egress.Close(); return a.tools.Close() })
@@ -139,20 +154,35 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.goDo(func() { a.vault.Watch(life, credentialsEvery) })
+	if err := a.newMCP(ctx); err != nil {
+		return nil, err
+	}
+	a.onDrained(a.mcp.Close)
 	a.models, err = startModels(life, cfg, modelParts{keys: rings, money: a.ledger, tokens: a.limits.Tokens, cache: a.answers, metrics: observer, log: o.Logger, idle: o.Idle})
 	if err != nil {
 		return nil, err
 	}
 	a.onClose(a.models.close)
-	a.agents = newAgentFolder(cfg.Agents.Dir, a.tools.Specs(), a.models.Check, o.Logger)
-	a.agents.load()
-	a.goDo(func() { a.agents.watch(life) })
+	folder := newAgentFolder(cfg.Agents.Dir, a.tools.Specs(), a.models.Check, o.Logger)
+	folder.known.MCPServers = mcpNames(cfg)
+	folder.load()
+	a.goDo(func() { folder.watch(life) })
+	a.agents, err = versions.New(ctx, versions.Options{Files: folder, Store: database.NewVersions(a.db), Text: agents.Format, Now: time.Now, Logger: o.Logger})
+	if err != nil {
+		return nil, a.db.Explain(err, "read the published versions of agents")
+	}
+	a.goDo(func() { a.agents.Watch(life, agentsPoll) })
+
+	if a.peers, err = newPeers(cfg, a.tools, o.Version, o.Logger); err != nil {
+		return nil, err
+	}
+	a.onClose(a.peers.Close)
 
 	auditLog := audit.New(database.NewAudit(a.db), o.Logger, time.Now)
 	owners := &projects{keys: database.NewKeys(a.db)}
 	a.runs, err = orchestrator.New(ctx, orchestrator.Deps{
 		Database: a.db, Journal: a.db.Runs(), Handles: orchestrator.Handles{SQLite: a.db.SQLite(), Postgres: a.db.Postgres()},
-		Models: &runModels{a.models, owners}, Tools: &runTools{a.tools, owners}, Peers: &runPeers{peers.New(nil), owners}, Agents: a.agents, Audit: auditLog, Observer: observer,
+		Models: &runModels{a.models, owners}, Tools: &runTools{a.tools, owners}, Peers: &runPeers{a.peers, owners}, Agents: a.agents, Audit: auditLog, Observer: observer,
 		Limits: func() core.Limits { return a.settings.Load().Agents.Limits.Core() }, Log: o.Logger, Now: time.Now,
 	}, orchestrator.Config{
 		Executor: executor, MaxActive: cfg.Runs.MaxActive, MaxParallelTools: cfg.Runs.MaxParallelTools, MaxRepeats: cfg.Runs.RepeatedCalls,
@@ -164,6 +194,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err := a.serve(ctx, life, auditLog, registry); err != nil {
 		return nil, err
 	}
+	a.startMCP(life)
 	if !o.Idle {
 		if err := a.runs.Launch(ctx); err != nil {
 			return nil, a.db.Explain(err, "start the durable engine")
@@ -180,13 +211,13 @@ func (a *App) onDrained(fn func() error) { a.drained = append(a.drained, fn) }
 
 func (a *App) goDo(fn func()) { a.background.Go(fn) }
 
-func newTools(cfg *config.Config, log *slog.Logger) (*tools.Registry, *egress.Client, error) {
+func newTools(cfg *config.Config, commands tools.Commands, log *slog.Logger) (*tools.Registry, *egress.Client, error) {
 	fetch := cfg.Tools.Fetch
 	client, err := egress.New(egress.Config{AllowPrivate: fetch.AllowPrivate, OnlyHosts: fetch.AllowHosts, MaxBytes: fetch.MaxBytes, Timeout: fetch.Timeout})
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := tools.New(toolLimits(cfg), tools.Deps{Egress: client, Now: time.Now, Logger: log})
+	r, err := tools.New(toolLimits(cfg), tools.Deps{Egress: client, Sandbox: commands, Now: time.Now, Logger: log})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -310,6 +341,7 @@ func (a *App) Reload(next *config.Config) (applied, needRestart []string) {
 	a.settings.Store(next)
 	a.reloadRates(next)
 	a.tools.SetLimits(toolLimits(next))
+	a.sandbox.SetLimits(commandLimits(next))
 	a.egress.SetLimits(next.Tools.Fetch.MaxBytes, next.Tools.Fetch.Timeout)
 	return applied, needRestart
 }

@@ -23,7 +23,9 @@ func ValidateAgents(cfg *config.Config, paths []string) (problems []string, read
 		return nil, 0, err
 	}
 	check := func(model string) error { return checkModel(cfg, model) }
-	return newAgentFolder(cfg.Agents.Dir, specs, check, log).validate(paths)
+	folder := newAgentFolder(cfg.Agents.Dir, specs, check, log)
+	folder.known.MCPServers = mcpNames(cfg)
+	return folder.validate(paths)
 }
 
 // toolSpecs lists the tools without leaving a trace in the data folder.
@@ -35,7 +37,11 @@ func toolSpecs(cfg *config.Config, log *slog.Logger) (_ []core.ToolSpec, err err
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	elsewhere := *cfg
 	elsewhere.Server.DataDir = dir
-	tools, outside, err := newTools(&elsewhere, log)
+	box, err := newSandbox(cfg, "", log)
+	if err != nil {
+		return nil, err
+	}
+	tools, outside, err := newTools(&elsewhere, box, log)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -36,6 +37,8 @@ const (
 	responsesAPI = "responses"
 	messagesAPI  = "messages"
 	ollamaAPI    = "ollama"
+	geminiAPI    = "gemini"  // of providers only
+	bedrockAPI   = "bedrock" // of providers only
 )
 
 // frontDoor is a dialect in which clients ask.
@@ -63,24 +66,63 @@ type backDoor struct {
 func backDoors() []backDoor {
 	return []backDoor{
 		{chatAPI, "`openai`", "openai", "/v1", "m", aimodelstest.OpenAIServer, false},
+		{chatAPI, "`azure`", "azure", "", "m", aimodelstest.AzureServer, false},
 		{chatAPI, "`local`", "openai", "/v1", "m", aimodelstest.OpenAIServer, true},
 		{responsesAPI, "`responses`", "responses", "/v1", "m", aimodelstest.ResponsesServer, false},
 		{messagesAPI, "`anthropic`", "anthropic", "/v1", "claude-sonnet-4-5", aimodelstest.AnthropicServer, false},
 		{messagesAPI, "`anthropic`, Claude 4.7", "anthropic", "/v1", "claude-opus-4-7", aimodelstest.AnthropicServer, false},
+		{geminiAPI, "`gemini`", "gemini", "/v1beta", "gemini-3-flash-preview", aimodelstest.GeminiServer, false},
+		{bedrockAPI, "`bedrock`, Claude", "bedrock", "", "anthropic.claude-sonnet-4-5-20250929-v1:0", aimodelstest.BedrockServer, false},
+		{bedrockAPI, "`bedrock`, Nova", "bedrock", "", "amazon.nova-2-lite-v1:0", aimodelstest.BedrockServer, false},
 		{ollamaAPI, "`ollama`", "ollama", "", "m", aimodelstest.OllamaServer, false},
 	}
+}
+
+// bases are the fields of a request in each dialect of providers, so that a scripted server answers it.
+func bases() map[string]string {
+	out := map[string]string{
+		geminiAPI:  `"contents":[{"role":"user","parts":[{"text":"Hi"}]}]`,
+		bedrockAPI: `"messages":[{"role":"user","content":[{"text":"Hi"}]}]`,
+	}
+	for _, f := range frontDoors() {
+		out[f.api] = f.base
+	}
+	return out
 }
 
 // feature is something that a request may say.
 type feature struct {
 	name string
-	in   map[string]string  // the fields that say it, by the client's dialect; a dialect without an entry has no words for it
-	with map[string]string  // fields that the request also has where the feature is not asked for
-	out  map[string][]probe // where it is looked for, by the provider's dialect; the first that is found counts
+	in   map[string]string // the fields that say it, by the client's dialect; a dialect without an entry has no words for it
+	with map[string]string // fields that the request also has where the feature is not asked for
+	out  places            // where it is looked for
 	// implied is why a provider need not be told, by its title: its request is then as it is without the feature.
 	implied map[string]string
 	// answered looks at what the client got where the provider was told nothing. "" = the feature had no effect.
 	answered func(body string) string
+	// lost is why it does not arrive, by the provider's title or dialect; "" = all others. Every loss must have a reason.
+	lost map[string]string
+}
+
+// places are where a feature may be found, by the provider's dialect; the first that is found counts.
+type places map[string][]probe
+
+// at adds a place: a path and a value in JSON, with " = " between. "" adds none.
+func (p places) at(api, place string) places { return p.changed(api, place, "") }
+
+// changed adds a place where the feature has another form, which the note tells.
+func (p places) changed(api, place, note string) places {
+	if path, value, ok := strings.Cut(place, " = "); ok {
+		p[api] = append(p[api], probe{path: path, value: value, note: note})
+	}
+	return p
+}
+
+// gone adds a value that is missing where the feature is asked for.
+func (p places) gone(api, place, note string) places {
+	path, value, _ := strings.Cut(place, " = ")
+	p[api] = append(p[api], probe{path: path, value: value, gone: true, note: note})
+	return p
 }
 
 // probe is a value at a path of the provider's request. A * in a path is any element of a list.
@@ -131,15 +173,18 @@ type gate struct {
 	bodies  [][]byte // that reached the server
 }
 
-func newGate(t *testing.T, b backDoor) *gate {
+// twoCalls calls a tool twice where there are tools, and says hello otherwise.
+func twoCalls(_ int, req core.ModelRequest) aimodelstest.Turn {
+	if len(req.Tools) > 0 {
+		return aimodelstest.Calls(aimodelstest.Call("look", map[string]string{"q": firstCall}), aimodelstest.Call("look", map[string]string{"q": secondCall}))
+	}
+	return aimodelstest.Text("Hello")
+}
+
+func newGate(t *testing.T, b backDoor, plays aimodelstest.Script) *gate {
 	t.Helper()
 	g := &gate{}
-	script := b.server(func(_ int, req core.ModelRequest) aimodelstest.Turn {
-		if len(req.Tools) > 0 {
-			return aimodelstest.Calls(aimodelstest.Call("look", map[string]string{"q": firstCall}), aimodelstest.Call("look", map[string]string{"q": secondCall}))
-		}
-		return aimodelstest.Text("Hello")
-	}, b.model)
+	script := b.server(plays, b.model)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method == http.MethodPost {
@@ -151,7 +196,10 @@ func newGate(t *testing.T, b backDoor) *gate {
 		script.ServeHTTP(w, r)
 	}))
 	t.Cleanup(upstream.Close)
-	settings := config.Provider{Kind: b.kind, BaseURL: upstream.URL + b.path, Quirks: "auto"}
+	settings := config.Provider{Kind: b.kind, BaseURL: upstream.URL + b.path, Quirks: "auto", Region: "eu-central-1"}
+	if b.hidden {
+		settings.Quirks = "llamacpp"
+	}
 	provider, err := newProvider(settings, aimodels.HTTPConfig{Name: "up", BaseURL: settings.BaseURL}, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -190,11 +238,10 @@ func plain(api string, body []byte) []byte {
 		return body
 	}
 	var sent, shown map[string]json.RawMessage
-	i := slices.IndexFunc(frontDoors(), func(f frontDoor) bool { return f.api == api })
-	if json.Unmarshal(body, &sent) != nil || json.Unmarshal([]byte("{"+frontDoors()[i].base+"}"), &shown) != nil {
+	if json.Unmarshal(body, &sent) != nil || json.Unmarshal([]byte("{"+bases()[api]+"}"), &shown) != nil {
 		return body
 	}
-	for _, field := range []string{"model", "stream", "tools"} {
+	for _, field := range []string{"model", "stream", "tools", "toolConfig"} {
 		delete(shown, field)
 		if v, ok := sent[field]; ok {
 			shown[field] = v
@@ -276,7 +323,11 @@ func (f feature) fate(t *testing.T, g *gate, from frontDoor, to backDoor) (word,
 			return "changed", how
 		}
 	}
-	return "lost", ""
+	why := cmp.Or(f.lost[to.title], f.lost[to.api], f.lost[""])
+	if why == "" {
+		t.Errorf("it is lost and nothing says why: %s", sent)
+	}
+	return "lost", why
 }
 
 // TestLossTable holds the tables of docs/dialects.md against what really reaches a provider.
@@ -285,7 +336,7 @@ func TestLossTable(t *testing.T) {
 	const file, begin, end = "../../docs/dialects.md", "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
 	gates := map[string]*gate{}
 	for _, b := range backDoors() {
-		gates[b.title] = newGate(t, b)
+		gates[b.title] = newGate(t, b, twoCalls)
 	}
 	var got strings.Builder
 	for _, from := range frontDoors() {

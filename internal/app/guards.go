@@ -73,6 +73,15 @@ func (g *guards) JSON(ctx context.Context, policies []string, body []byte) ([]by
 	return body, err
 }
 
+// Arguments implements aimodels.Guards.
+func (g *guards) Arguments(ctx context.Context, policies []string, args []byte) ([]byte, error) {
+	err := g.each(policies, func(p *guardrails.Policy) (err error) {
+		args, _, err = p.Pass(guardrails.Output, nil).Arguments(ctx, args)
+		return err
+	})
+	return args, err
+}
+
 // Answer implements aimodels.Guards.
 func (g *guards) Answer(ctx context.Context, policies []string) aimodels.AnswerCheck {
 	a := &answerCheck{ctx: ctx}

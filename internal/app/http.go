@@ -26,18 +26,23 @@ import (
 // serve listens and answers until life ends.
 func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *prometheus.Registry) error {
 	cfg := a.opts.Config
+	oauth, err := a.newOAuth(cfg)
+	if err != nil {
+		return err
+	}
 	a.auth = auth.New(database.NewKeys(a.db), database.NewUsers(a.db), database.NewSessions(a.db), auth.Options{
-		NoAuth: cfg.Server.Auth == "none", SessionTTL: cfg.Server.SessionTTL, Logger: a.opts.Logger,
+		NoAuth: cfg.Server.Auth == "none", SessionTTL: cfg.Server.SessionTTL, OAuth: oauth, Logger: a.opts.Logger,
 	})
 	chats := &backend.Chats{Runs: a.runs, Agents: a.agents, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL}
 	handler, err := backend.New(backend.Deps{
-		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Budgets: a.ledger, Cache: a.answers, Agents: a.agents, Models: a.models, Services: a.newServices(), Credentials: a.vault,
+		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Budgets: a.ledger, Versions: a.agents, Cache: a.answers, Agents: a.agents, Models: a.models, Services: a.newServices(), Credentials: a.vault, MCP: a.mcp,
 		Auth: a.auth, Audit: auditLog, Limits: a.limits, Metrics: registry, Console: frontend.Handler(backend.Nonce), Logger: a.opts.Logger,
 		Routes: slices.Concat(
 			openai.Routes(openai.Deps{Chats: chats, Logger: a.opts.Logger}),
 			responses.Routes(responses.Deps{Chats: chats, Store: database.NewResponses(a.db), Logger: a.opts.Logger}),
 			anthropic.Routes(anthropic.Deps{Chats: chats, Logger: a.opts.Logger}),
 			ollama.Routes(ollama.Deps{Chats: chats, Logger: a.opts.Logger}),
+			a.newMCPServer(life, auditLog).Routes(),
 		),
 	}, backendConfig(a.opts.Version, cfg.Server))
 	if err != nil {
@@ -163,7 +168,7 @@ func (a *App) newServices() *services {
 		kind = "external"
 	}
 	return &services{
-		db: a.db, dbKind: kind, local: a.models.localService, remotes: a.models.remoteServices,
+		db: a.db, dbKind: kind, local: a.models.localService, remotes: a.models.remoteServices, sandbox: a.sandbox.Status, mcp: a.mcp.Health,
 		started: time.Now(), now: time.Now, since: map[string]stateSince{},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/sandbox"
 	"github.com/sutazai/sutazai/services/database"
 )
 
@@ -21,6 +22,8 @@ type services struct {
 	dbKind  string
 	local   func() (core.Service, bool) // the local model server, where there is one
 	remotes func(ctx context.Context) []core.Service
+	mcp     func() []core.Service
+	sandbox func(ctx context.Context) sandbox.Status
 	started time.Time
 	now     func() time.Time
 
@@ -48,6 +51,7 @@ func (s *services) Services(ctx context.Context) []core.Service {
 	s.last = append([]core.Service{
 		{Name: "server", Kind: "builtin", State: core.ServiceHealthy, Since: s.started, CheckedAt: s.checked},
 		s.database(ctx),
+		sandboxService(s.sandbox(ctx)),
 	}, s.remotes(ctx)...)
 	for i := range s.last {
 		s.last[i].CheckedAt = s.checked
@@ -56,9 +60,9 @@ func (s *services) Services(ctx context.Context) []core.Service {
 	return s.withLocal(s.last)
 }
 
-// withLocal adds the local model server, whose state is known at any time.
+// withLocal adds the local model server and the MCP servers, whose state is known at any time.
 func (s *services) withLocal(list []core.Service) []core.Service {
-	out := append([]core.Service{}, list...)
+	out := append(append([]core.Service{}, list...), s.mcp()...)
 	if svc, ok := s.local(); ok {
 		out = append(out, svc)
 	}

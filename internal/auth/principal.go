@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/sutazai/sutazai/core"
 )
@@ -15,27 +16,32 @@ const (
 	KindKey    Kind = "key"
 	KindUser   Kind = "user"
 	KindSocket Kind = "socket" // reached the unix socket of its owner
+	KindToken  Kind = "oauth"  // an access token of the authorization server
 	KindLocal  Kind = "local"  // the server runs without authentication on loopback
 )
 
 // Principal is an authenticated caller.
 type Principal struct {
 	Kind   Kind
-	ID     string // of the key or user; "" otherwise
+	ID     string // of the key or user, the subject of a token; "" otherwise
 	Name   string
 	Scopes []core.Scope
 
-	project string // of the key
-	session string // hash of the session, for KindUser
+	project string    // of the key
+	session string    // hash of the session, for KindUser
+	expires time.Time // of the token, for KindToken
 }
 
-// Actor is the caller's name in runs and the audit log: "key:<id>", "user:<name>", "socket" or "local".
+// Actor is the caller's name in runs and the audit log: "key:<id>", "user:<name>", "oauth:<subject>", "socket" or
+// "local".
 func (p Principal) Actor() string {
 	switch p.Kind {
 	case KindKey:
 		return "key:" + p.ID
 	case KindUser:
 		return "user:" + p.Name
+	case KindToken:
+		return "oauth:" + p.ID
 	default:
 		return string(p.Kind)
 	}

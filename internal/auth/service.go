@@ -23,6 +23,7 @@ const touchEvery = time.Minute
 type Options struct {
 	NoAuth     bool             // every request is the local administrator's; only for loopback
 	SessionTTL time.Duration    // how long a session may be idle; 0 = a day
+	OAuth      *OAuth           // nil = no access tokens are taken
 	Now        func() time.Time // the clock; nil = time.Now
 	Logger     *slog.Logger
 }
@@ -34,6 +35,7 @@ type Service struct {
 	sessions Sessions
 	noAuth   bool
 	idle     time.Duration
+	oauth    *OAuth
 	now      func() time.Time
 	log      *slog.Logger
 	hasher   hasher
@@ -66,7 +68,7 @@ func New(k Keys, u Users, s Sessions, o Options) *Service {
 	if o.SessionTTL <= 0 {
 		o.SessionTTL = sessionIdle
 	}
-	return &Service{keys: k, users: u, sessions: s, noAuth: o.NoAuth, idle: o.SessionTTL, now: o.Now, log: o.Logger, hasher: newHasher(), touched: map[string]time.Time{}, known: map[string]knownKey{}}
+	return &Service{keys: k, users: u, sessions: s, noAuth: o.NoAuth, idle: o.SessionTTL, oauth: o.OAuth, now: o.Now, log: o.Logger, hasher: newHasher(), touched: map[string]time.Time{}, known: map[string]knownKey{}}
 }
 
 // Authenticate returns the caller of r: the owner's socket, a bearer token or x-api-key, or a session's cookie.
@@ -83,6 +85,10 @@ func (s *Service) Authenticate(r *http.Request) (p Principal, presented bool, er
 		return Principal{}, presented, err
 	}
 	if presented {
+		if s.oauth != nil && !strings.HasPrefix(token, KeyPrefix) {
+			p, err = s.oauth.verify(r.Context(), token)
+			return p, true, err
+		}
 		p, err = s.key(r.Context(), token)
 		return p, true, err
 	}
@@ -100,35 +106,37 @@ func headerToken(h http.Header) (token string, presented bool, err error) {
 	if len(authorization)+len(apiKey) == 0 {
 		return "", false, nil
 	}
-	wrong := core.Errorf(core.CodeUnauthorized, "send one API key, as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\"")
 	if len(authorization)+len(apiKey) > 1 && !(len(authorization) == 1 && len(apiKey) == 1) {
-		return "", true, wrong
+		return "", true, errHeader()
 	}
 	if len(authorization) == 1 {
 		scheme, t, _ := strings.Cut(authorization[0], " ")
 		if !strings.EqualFold(scheme, "Bearer") {
-			return "", true, wrong
+			return "", true, errHeader()
 		}
 		token = strings.TrimSpace(t)
 	}
 	if len(apiKey) == 1 {
 		k := strings.TrimSpace(apiKey[0])
 		if len(authorization) == 1 && k != token {
-			return "", true, wrong
+			return "", true, errHeader()
 		}
 		token = k
 	}
 	if token == "" {
-		return "", true, wrong
+		return "", true, errHeader()
 	}
 	return token, true, nil
 }
 
+func errHeader() error {
+	return core.Errorf(core.CodeUnauthorized, "send one API key, as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\"")
+}
+
 func (s *Service) key(ctx context.Context, secret string) (Principal, error) {
-	wrong := core.Errorf(core.CodeUnauthorized, "this API key is not valid: unknown, revoked or expired")
 	prefix, ok := keyPrefix(secret)
 	if !ok {
-		return Principal{}, wrong
+		return Principal{}, errKey()
 	}
 	hashed := hashSecret(secret)
 	if k, ok := s.knownKey(hashed); ok && s.usable(k) {
@@ -136,17 +144,21 @@ func (s *Service) key(ctx context.Context, secret string) (Principal, error) {
 	}
 	k, hash, err := s.keys.ByPrefix(ctx, prefix)
 	if core.CodeOf(err) == core.CodeNotFound {
-		return Principal{}, wrong
+		return Principal{}, errKey()
 	}
 	if err != nil {
 		return Principal{}, err
 	}
 	if !equal(hashed, hash) || !s.usable(k) {
-		return Principal{}, wrong
+		return Principal{}, errKey()
 	}
 	s.touchKey(ctx, k.ID)
 	s.remember(hashed, k)
 	return principalOf(k), nil
+}
+
+func errKey() error {
+	return core.Errorf(core.CodeUnauthorized, "this API key is not valid: unknown, revoked or expired")
 }
 
 func principalOf(k core.APIKey) Principal {
@@ -201,6 +213,8 @@ func (s *Service) StillValid(ctx context.Context, p Principal) bool {
 	case KindUser:
 		v, err := s.sessions.Get(ctx, p.session)
 		return err == nil && s.alive(v) || err != nil && core.CodeOf(err) != core.CodeNotFound
+	case KindToken:
+		return s.now().Before(p.expires)
 	default:
 		return true
 	}

@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"bytes"
+
 	"github.com/sutazai/sutazai/core"
 )
 
@@ -48,6 +50,10 @@ type Call struct {
 	// dialect's own and goes back to the client as it is.
 	Decode func(body []byte) (core.ModelRequest, error)
 }
+
+// Foreign says whether the body holds what a model of another maker than the dialect's has thought: a client that has
+// changed models sends it back with its maker's mark. Servers refuse such a body as it is; translated, it goes without.
+func (c *Call) Foreign() bool { return bytes.Contains(c.Body.Bytes, []byte(core.SignatureMark)) }
 
 // Answer is where the gateway puts what the model says. One goroutine calls it, and stops at the first error. Either Raw
 // is called (once for a whole answer, any number of times for a stream), or Delta any number of times and then Done.

@@ -9,8 +9,10 @@ import (
 	"github.com/sutazai/sutazai/core"
 )
 
-// maxDepth bounds how deep values may be nested.
-const maxDepth = 100
+const (
+	maxDepth  = 100 // how deep values may be nested
+	fewFields = 32  // so many names are compared with each other; more are looked up
+)
 
 // Object is a JSON object whose top-level fields have been found, and nothing else been decoded. The scan checks the
 // structure (strings, brackets, commas), not the spelling of numbers and words inside, which is for whoever decodes them.
@@ -34,7 +36,8 @@ func Scan(b []byte) (Object, error) {
 		return Object{}, core.Errorf(core.CodeInvalid, "the body is not a JSON object")
 	}
 	s.at++
-	o := Object{Bytes: b, open: s.at, fields: make([]field, 0, 12)}
+	o := Object{Bytes: b, open: s.at, fields: make([]field, 0, 8)}
+	var seen map[string]struct{} // of the keys, once there are many: a request of a hundred thousand fields must not be slow
 	s.space()
 	if s.take('}') {
 		return o, s.end()
@@ -45,10 +48,19 @@ func Scan(b []byte) (Object, error) {
 		if !ok {
 			return Object{}, s.wrong("a field's name in double quotes")
 		}
-		for i := range o.fields {
-			if o.fields[i].key == key {
-				return Object{}, core.Errorf(core.CodeInvalid, "the field %q stands twice in the body", key)
+		if len(o.fields) == fewFields {
+			seen = make(map[string]struct{}, 2*fewFields)
+			for i := range o.fields {
+				seen[o.fields[i].key] = struct{}{}
 			}
+		}
+		twice := seen == nil && o.index(key) >= 0
+		if seen != nil {
+			_, twice = seen[key]
+			seen[key] = struct{}{}
+		}
+		if twice {
+			return Object{}, core.Errorf(core.CodeInvalid, "the field %q stands twice in the body", key)
 		}
 		s.space()
 		if !s.take(':') {
@@ -219,6 +231,9 @@ func find(edits []Edit, key string) *Edit {
 
 // String returns text as a JSON string.
 func String(text string) []byte {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return append(append(append(make([]byte, 0, len(text)+2), '"'), text...), '"')
+	}
 	b, err := json.Marshal(text)
 	if err != nil {
 		return []byte(`""`) // cannot be: every string has a JSON form

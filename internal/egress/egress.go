@@ -129,6 +129,31 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// HTTPClient is for libraries that make requests themselves and keep connections open. It reaches the same addresses and
+// judges redirects in the same way, but bounds neither the time of a request nor the size of a body: that is up to its user.
+func (c *Client) HTTPClient() *http.Client {
+	return &http.Client{Transport: checked{c}, CheckRedirect: c.redirect}
+}
+
+// checked is the transport with the check of each URL before it.
+type checked struct{ c *Client }
+
+// RoundTrip implements http.RoundTripper.
+func (t checked) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := t.c.checkURL(req.URL); err != nil {
+		return nil, err
+	}
+	if req.Header.Get("User-Agent") == "" {
+		req = req.Clone(req.Context())
+		req.Header.Set("User-Agent", t.c.config.UserAgent)
+	}
+	resp, err := t.c.http.Transport.RoundTrip(req)
+	if err != nil {
+		return nil, explain(req.Context(), err, req.URL.Hostname(), t.c.config.HeaderTimeout)
+	}
+	return resp, nil
+}
+
 // Get is Do for a GET of a URL.
 func (c *Client) Get(ctx context.Context, url string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

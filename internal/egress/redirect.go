@@ -25,9 +25,13 @@ func (c *Client) checkURL(u *url.URL) error {
 		return core.Errorf(core.CodeInvalid, "an address must not carry a user name or password")
 	}
 	if !c.listed(u.Hostname()) {
-		return core.Errorf(core.CodeForbidden, "%s is not among the hosts that may be reached: %s", u.Hostname(), strings.Join(c.config.OnlyHosts, ", "))
+		return c.unlisted(u.Hostname())
 	}
 	return nil
+}
+
+func (c *Client) unlisted(host string) error {
+	return core.Errorf(core.CodeForbidden, "%s is not among the hosts that may be reached: %s", host, strings.Join(c.config.OnlyHosts, ", "))
 }
 
 // listed says whether a host is one of OnlyHosts. "*.example.com" is every name below example.com.

@@ -1,6 +1,10 @@
 package guardrails
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/sutazai/sutazai/core"
+)
 
 // keyRole says what the values under a key of a protocol's object are. The keys are those of the OpenAI, Anthropic, Ollama
 // and Gemini protocols.
@@ -53,6 +57,9 @@ func dataURL(text string) bool {
 func opaque(text string) bool {
 	if dataURL(text) {
 		return true
+	}
+	if rest, ok := strings.CutPrefix(text, core.SignatureMark); ok { // a signature, behind its maker's mark
+		text = strings.Replace(rest, ":", "", 1)
 	}
 	for i := range len(text) {
 		if c := text[i]; !isDigit(c) && !isLetter(c) && strings.IndexByte("+/=-_\r\n", c) < 0 {

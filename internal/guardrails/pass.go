@@ -82,11 +82,22 @@ func (p *Pass) Texts(ctx context.Context, texts []string) ([]string, []Finding, 
 // JSON checks the texts of a JSON body (see RewriteJSON) and returns it with what was found redacted, or body itself where
 // nothing was.
 func (p *Pass) JSON(ctx context.Context, body []byte) ([]byte, []Finding, error) {
+	return p.rewrite(ctx, body, RewriteJSON)
+}
+
+// Arguments checks the arguments of a tool call, each value as a text of its own and as it reads without the escapes of
+// JSON, and returns them with what was found redacted.
+func (p *Pass) Arguments(ctx context.Context, args []byte) ([]byte, []Finding, error) {
+	return p.rewrite(ctx, args, RewriteArguments)
+}
+
+// rewrite checks the texts that walk finds in JSON, all together.
+func (p *Pass) rewrite(ctx context.Context, body []byte, walk func([]byte, func(string) (string, error)) ([]byte, error)) ([]byte, []Finding, error) {
 	if len(p.checks) == 0 {
 		return body, nil, nil
 	}
 	var texts []string
-	if _, err := RewriteJSON(body, func(text string) (string, error) {
+	if _, err := walk(body, func(text string) (string, error) {
 		texts = append(texts, text)
 		return text, nil
 	}); err != nil {
@@ -103,7 +114,7 @@ func (p *Pass) JSON(ctx context.Context, body []byte) ([]byte, []Finding, error)
 		return body, found, nil
 	}
 	next := 0
-	out, err := RewriteJSON(body, func(string) (string, error) {
+	out, err := walk(body, func(string) (string, error) {
 		next++
 		return checked[next-1], nil
 	})

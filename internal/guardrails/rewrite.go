@@ -26,6 +26,17 @@ func RewriteJSON(body []byte, fn func(text string) (string, error)) ([]byte, err
 	return w.rewrite(protocol)
 }
 
+// RewriteArguments does the same to the arguments of one tool call, where every value is a text, numbers included: one that
+// fn changes becomes a string. Arguments that are not JSON are one text.
+func RewriteArguments(args []byte, fn func(text string) (string, error)) ([]byte, error) {
+	if !json.Valid(args) {
+		out, err := fn(string(args))
+		return []byte(out), err
+	}
+	w := walker{body: args, fn: fn, numbers: true}
+	return w.rewrite(free)
+}
+
 // zone says what a string in a part of a body is.
 type zone uint8
 
@@ -55,12 +66,14 @@ type place struct {
 
 // walker goes through a body once, from left to right.
 type walker struct {
-	body   []byte
-	fn     func(string) (string, error)
-	at     int
-	stack  []place
-	out    []byte // what was written before copied, once something was changed
-	copied int
+	body []byte
+	fn   func(string) (string, error)
+	at   int
+	// numbers says that they are texts too.
+	numbers bool
+	stack   []place
+	out     []byte // what was written before copied, once something was changed
+	copied  int
 }
 
 func (w *walker) rewrite(top zone) ([]byte, error) {
@@ -156,7 +169,10 @@ func (w *walker) value(z zone, r role) error {
 	if !json.Valid(w.body[start:w.at]) {
 		return w.wrong("a value")
 	}
-	return nil
+	if c := w.body[start]; !w.numbers || !isDigit(c) && c != '-' {
+		return nil
+	}
+	return w.put(start, string(w.body[start:w.at]), prose)
 }
 
 // str reads a string, and writes it anew where fn changes it.
@@ -178,12 +194,14 @@ func (w *walker) str(z zone, r role) error {
 	if r == skipped || len(raw) == 0 || z == free && r == prose && dataURL(text) || r == encoded && opaque(text) {
 		return nil
 	}
+	return w.put(start, text, r)
+}
+
+// put writes what fn makes of a text in the place of the value that has just been read, if that is something else.
+func (w *walker) put(start int, text string, r role) error {
 	changed, err := w.ask(text, r)
-	if err != nil {
+	if err != nil || changed == text {
 		return err
-	}
-	if changed == text {
-		return nil
 	}
 	w.out = append(w.out, w.body[w.copied:start]...)
 	w.out = appendString(w.out, changed)

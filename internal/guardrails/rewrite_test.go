@@ -43,12 +43,12 @@ func TestTheTextsOfEveryDialectAreFound(t *testing.T) {
 			{"type":"custom_tool_call","name":"f","input":"{\"e\":1}"},{"type":"reasoning","id":"r","encrypted_content":"QUJD","summary":[{"type":"summary_text","text":"g"}]}]}`,
 			[]string{"a", "b", "c", "not json", "d", `{"e":1}`, "g"}},
 		"anthropic": {`{"model":"m","system":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}],"messages":[{"role":"user","content":"b"},
-			{"role":"assistant","content":[{"type":"thinking","thinking":"c","signature":"QUJD"},{"type":"tool_use","id":"t","name":"f","input":{"type":"d","url":"e","deep":{"model":["f"]}}}]},
+			{"role":"assistant","content":[{"type":"thinking","thinking":"c","signature":"QUJD"},{"type":"thinking","thinking":"","signature":"~sutazai.openai:QUJD"},{"type":"thinking","thinking":"","signature":"~sutazai.openai:some words"},{"type":"tool_use","id":"t","name":"f","input":{"type":"d","url":"e","deep":{"model":["f"]}}}]},
 			{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"g"}]},
 			{"type":"image","source":{"type":"base64","media_type":"image/png","data":"QUJD"}},
 			{"type":"document","source":{"type":"text","media_type":"text/plain","data":"h with words"},"title":"i"}]}],
 			"tools":[{"name":"f","description":"j","input_schema":{"type":"object","properties":{"description":{"type":"string","description":"k","default":"l"}},"required":["description"]}}],"metadata":{"user_id":"u"}}`,
-			[]string{"a", "b", "c", "d", "e", "f", "g", "h with words", "i", "j", "k"}},
+			[]string{"a", "b", "c", "~sutazai.openai:some words", "d", "e", "f", "g", "h with words", "i", "j", "k"}},
 		"ollama": {`{"model":"m","prompt":"a","system":"b","images":["QUJD"],"format":"json","keep_alive":"5m","options":{"seed":1}}`, []string{"a", "b"}},
 		"ollama chat": {`{"model":"m","messages":[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":{"name":"a"}}}]}],"format":{"type":"object","description":"b"}}`,
 			[]string{"a", "b"}},
@@ -174,5 +174,36 @@ func onlyTexts(t *testing.T, before, after any) {
 		if before != after {
 			t.Fatalf("%v became %v", before, after)
 		}
+	}
+}
+
+func TestArgumentsOfAToolAreCheckedAsTheyRead(t *testing.T) {
+	t.Parallel()
+	policy := one(t,
+		Check{Kind: KindPattern, Name: "names", Pattern: `project\s+falcon`, On: Output, Action: Redact},
+		Check{Kind: KindPII, Types: []string{"card", "email"}, On: Output, Action: Redact})
+	for name, c := range map[string]struct{ args, want string }{
+		"nothing found":             {`{ "a": 1.50, "b" : [true,null,"x"] }`, `{ "a": 1.50, "b" : [true,null,"x"] }`},
+		"escaped letters":           {`{"a":"project f\u0061lcon"}`, `{"a":"[names]"}`},
+		"escaped white space":       {`{"a":"project\nfalcon"}`, `{"a":"[names]"}`},
+		"deep, under any name":      {`{"id":{"url":["project falcon"]}}`, `{"id":{"url":["[names]"]}}`},
+		"a number becomes a string": {`{"n":4111111111111111,"m":-4,"to":"a@example.com"}`, `{"n":"[card]","m":-4,"to":"[email]"}`},
+		"a name twice":              {`{"a":"project falcon","a":"x"}`, `{"a":"[names]","a":"x"}`},
+		"not JSON":                  {`to a@example.com {`, `to [email] {`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, _, err := policy.Pass(Output, nil).Arguments(t.Context(), []byte(c.args))
+			if err != nil || string(got) != c.want {
+				t.Errorf("%s became %s (%v), want %s", c.args, got, err, c.want)
+			}
+			if c.args == c.want {
+				return
+			}
+			block := one(t, Check{Kind: KindPattern, Pattern: `project\s+falcon`, On: Output}, Check{Kind: KindPII, On: Output})
+			if _, _, err := block.Pass(Output, nil).Arguments(t.Context(), []byte(c.args)); core.CodeOf(err) != core.CodeRefused {
+				t.Errorf("%s is not stopped: %v", c.args, err)
+			}
+		})
 	}
 }

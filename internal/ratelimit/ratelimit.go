@@ -163,34 +163,37 @@ const (
 	limitField  = "Ratelimit"
 )
 
-// Header writes the verdict into h, in the place of earlier ones.
-func (v Verdict) Header(h http.Header) {
-	if v.policy == "" {
+// Limited says whether there is a limit.
+func (v Verdict) Limited() bool { return v.policy != "" }
+
+// Header writes the verdict into h, in the place of earlier ones, and behind it a second one that holds for the same
+// request. Without a limit there is nothing to write.
+func (v Verdict) Header(h http.Header, also ...Verdict) {
+	var room [128]byte
+	policy, limit := "", room[:0]
+	for i := range 1 + len(also) {
+		if i > 0 {
+			v = also[i-1]
+		}
+		switch {
+		case !v.Limited():
+			continue
+		case policy == "":
+			policy = v.policy
+		default:
+			policy, limit = policy+", "+v.policy, append(limit, ", "...)
+		}
+		limit = item(limit, v.name, 'r', v.left, 't', v.reset)
+		if !v.OK {
+			h["Retry-After"] = []string{strconv.Itoa(v.RetryAfter)}
+		}
+	}
+	if policy == "" {
 		return
 	}
-	var room [64]byte
-	v.set(h, v.policy, string(v.remaining(room[:0])))
-}
-
-// Add writes the verdict into h behind those that are there: several policies hold for one request.
-func (v Verdict) Add(h http.Header) {
-	had := h[policyField]
-	if v.policy == "" || len(had) == 0 || len(h[limitField]) == 0 {
-		v.Header(h)
-		return
-	}
-	v.set(h, had[0]+", "+v.policy, string(v.remaining([]byte(h[limitField][0]+", "))))
-}
-
-func (v Verdict) set(h http.Header, policy, limit string) {
-	fields := &[2]string{policy, limit}
+	fields := &[2]string{policy, string(limit)}
 	h[policyField], h[limitField] = fields[:1:1], fields[1:]
-	if !v.OK {
-		h["Retry-After"] = []string{strconv.Itoa(v.RetryAfter)}
-	}
 }
-
-func (v Verdict) remaining(b []byte) []byte { return item(b, v.name, 'r', v.left, 't', v.reset) }
 
 // item appends an item with two parameters, as RFC 9651 writes it; names hold no quotes.
 func item(b []byte, name string, first byte, a int, second byte, c int) []byte {

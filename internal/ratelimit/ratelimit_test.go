@@ -137,18 +137,22 @@ func TestSeveralPoliciesStandInOneField(t *testing.T) {
 	}, func() time.Time { return now })
 	h := http.Header{}
 	limits.Address.Allow("a").Header(h)
-	limits.Key.Allow("a").Header(h)
 	limits.Tokens.Correct("a", 7000)
-	limits.Tokens.Look("a").Add(h)
+	limits.Key.Allow("a").Header(h, limits.Tokens.Look("a"))
 	if got := h.Values("RateLimit-Policy"); len(got) != 1 || got[0] != `"key";q=60;w=60, "tokens";q=6000;w=60` {
 		t.Errorf("policies %q", got)
 	}
 	if got := h.Values("RateLimit"); len(got) != 1 || got[0] != `"key";r=59;t=1, "tokens";r=0;t=70` {
 		t.Errorf("limits %q", got)
 	}
-	limits.Address.Allow("a").Add(h) // no limit: nothing to say
+	limits.Address.Allow("a").Header(h, limits.Login.Allow("a")) // no limit: nothing to say
 	if got := h.Values("RateLimit"); len(got) != 1 || len(h) != 2 {
 		t.Errorf("header %q", h)
+	}
+	h = http.Header{}
+	limits.Address.Allow("a").Header(h, limits.Tokens.Look("a")) // only the second has one
+	if got := h.Values("RateLimit"); len(got) != 1 || got[0] != `"tokens";r=0;t=70` {
+		t.Errorf("limits %q", got)
 	}
 }
 

@@ -26,6 +26,33 @@ func (alone) Load(url string) (any, error) {
 
 // Compile reads a JSON Schema whose top is an object, such as {"type": "object", …}.
 func Compile(raw json.RawMessage) (*Schema, error) {
+	c, err := read(raw)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.Compile(location)
+	if err != nil {
+		return nil, fmt.Errorf("compile the schema: %w", err)
+	}
+	return s, nil
+}
+
+// Definitions compiles some of the schemas in the $defs of a document, by their names.
+func Definitions(raw json.RawMessage, names []string) (map[string]*Schema, error) {
+	c, err := read(raw)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]*Schema, len(names))
+	for _, name := range names {
+		if all[name], err = c.Compile(location + "#/$defs/" + strings.ReplaceAll(name, "/", "~1")); err != nil {
+			return nil, fmt.Errorf("compile the schema of %s: %w", name, err)
+		}
+	}
+	return all, nil
+}
+
+func read(raw json.RawMessage) (*jsonschema.Compiler, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
 		return nil, fmt.Errorf("the schema is not JSON: %w", err)
@@ -35,11 +62,7 @@ func Compile(raw json.RawMessage) (*Schema, error) {
 	if err := c.AddResource(location, doc); err != nil {
 		return nil, fmt.Errorf("read the schema: %w", err)
 	}
-	s, err := c.Compile(location)
-	if err != nil {
-		return nil, fmt.Errorf("compile the schema: %w", err)
-	}
-	return s, nil
+	return c, nil
 }
 
 // Decode reads one JSON value as a Schema wants it to validate.
@@ -52,12 +75,17 @@ func Explain(err error) string {
 		return err.Error()
 	}
 	var parts []string
-	for _, unit := range ve.BasicOutput().Errors {
+	var leaves func(unit jsonschema.OutputUnit)
+	leaves = func(unit jsonschema.OutputUnit) {
+		for _, below := range unit.Errors {
+			leaves(below)
+		}
 		if unit.Error != nil {
 			where := strings.TrimPrefix(strings.ReplaceAll(unit.InstanceLocation, "/", "."), ".")
 			parts = append(parts, strings.TrimPrefix(where+": "+unit.Error.String(), ": "))
 		}
 	}
+	leaves(*ve.DetailedOutput())
 	if len(parts) == 0 {
 		return strings.Join(strings.Fields(err.Error()), " ")
 	}

@@ -49,6 +49,7 @@ type Options struct {
 	DataDir   string      // folder of the key file
 	MasterKey core.Secret // text of server.secret_key; unset = the key file
 	Store     Store
+	Keepers   []Keeper
 	Providers []string // the names of the providers that may have credentials
 	// Apply gets the usable credentials by provider whenever they have changed, and once at the first Sync. It must not
 	// call the Vault. nil = nobody needs them.
@@ -98,7 +99,11 @@ func Open(ctx context.Context, o Options) (*Vault, error) {
 		}
 	} else {
 		v.path = filepath.Join(o.DataDir, FileName)
-		if v.box, err = openFile(v.path, len(rows) > 0); err != nil {
+		kept, err := v.kept(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if v.box, err = openFile(v.path, len(rows)+kept > 0); err != nil {
 			return nil, err
 		}
 	}
@@ -280,8 +285,16 @@ func (v *Vault) rotate(ctx context.Context) (int, error) {
 		}
 		return v.box.Seal(secret.Reveal(), boundTo(row.Credential))
 	})
-	if err != nil || v.path == "" {
+	if err != nil {
 		return n, err
+	}
+	for _, k := range v.o.Keepers {
+		if _, err := k.Reseal(ctx, v.reseal); err != nil {
+			return n, err
+		}
+	}
+	if v.path == "" {
+		return n, nil
 	}
 	only, err := v.box.withoutOldKeys()
 	if err != nil {

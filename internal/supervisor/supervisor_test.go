@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if helper() {
+	if helper() || pipedHelper() {
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -24,7 +24,8 @@ import (
 
 // Tool is something that an agent can call. Call may be repeated for the same invocation if the tool's effect is
 // read_only or idempotent (then inv.IdempotencyKey stays the same); it must return soon after ctx ends. The
-// arguments were checked against Spec's schema. An error's core.Error message goes to the model.
+// arguments were checked against Spec's schema. An error's core.Error message goes to the model; one of an unsafe tool whose
+// method OutcomeUnknown returns true says that the call may or may not have had its effect.
 type Tool interface {
 	Spec() core.ToolSpec
 	Call(ctx context.Context, inv core.ToolInvocation) (string, error)
@@ -43,11 +44,13 @@ type Fetcher interface {
 	Do(req *http.Request) (*http.Response, error)
 }
 
-// Deps are what the tools need of others. Now is the clock; Logger takes the details of defects.
+// Deps are what the tools need of others. Now is the clock; Logger takes the details of defects. Without a Sandbox there are no
+// tools that run commands.
 type Deps struct {
-	Egress Fetcher
-	Now    func() time.Time
-	Logger *slog.Logger
+	Egress  Fetcher
+	Sandbox Commands
+	Now     func() time.Time
+	Logger  *slog.Logger
 }
 
 // Registry holds the tools by name. It is safe for use by several goroutines.
@@ -75,7 +78,7 @@ func New(c Config, d Deps) (*Registry, error) {
 	r := &Registry{logger: d.Logger, spaces: spaces, tools: map[string]registered{}}
 	r.SetLimits(c)
 	outputMax := func() int { return r.config.Load().OutputMax }
-	for _, t := range []Tool{
+	list := []Tool{
 		askUser(),
 		calculator(),
 		fetchURL(d.Egress, outputMax),
@@ -85,7 +88,11 @@ func New(c Config, d Deps) (*Registry, error) {
 		searchFiles(spaces, outputMax),
 		sqlQuery(spaces, outputMax),
 		writeFile(spaces),
-	} {
+	}
+	if d.Sandbox != nil {
+		list = append(list, runPython(spaces, d.Sandbox), runShell(spaces, d.Sandbox))
+	}
+	for _, t := range list {
 		if err := r.Register(t); err != nil {
 			spaces.close()
 			return nil, err
@@ -215,19 +222,29 @@ func (r *Registry) Call(ctx context.Context, inv core.ToolInvocation) core.ToolR
 	}
 	inv.Arguments = args
 	limits := r.config.Load()
-	limited, cancel := context.WithTimeout(ctx, limits.Timeout)
+	longest := limits.Timeout
+	if p, ok := t.tool.(patient); ok {
+		longest = p.TimeLimit()
+	}
+	limited, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	text, err := r.guarded(limited, t.tool, inv)
 	if err == nil {
 		return core.ToolResult{Text: cut(clean(text), limits.OutputMax)}
 	}
-	res := failed(cut(clean(r.explain(ctx, limited, t.spec, inv, err, limits.Timeout)), limits.OutputMax))
-	res.Unknown = t.spec.Effect == core.EffectUnsafe && ctx.Err() == nil && (limited.Err() != nil || errors.Is(err, errDefect))
+	res := failed(cut(clean(r.explain(ctx, limited, t.spec, inv, err, longest)), limits.OutputMax))
+	res.Unknown = t.spec.Effect == core.EffectUnsafe && ctx.Err() == nil && (limited.Err() != nil || errors.Is(err, errDefect) || unknown(err))
 	return res
 }
 
 // errDefect is what a model is told of a panic.
 var errDefect = core.Errorf(core.CodeInternal, "the tool failed because of a defect in it; the server's log has the details")
+
+// unknown says whether an error says of itself that nobody knows what became of the call.
+func unknown(err error) bool {
+	var u interface{ OutcomeUnknown() bool }
+	return errors.As(err, &u) && u.OutcomeUnknown()
+}
 
 // guarded makes the call and turns a panic into an error.
 func (r *Registry) guarded(ctx context.Context, t Tool, inv core.ToolInvocation) (text string, err error) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -36,6 +37,7 @@ const tempSuffix = ".sutazai-part"
 // leads out of a workspace, even if one is put in place in the middle of a call.
 type workspaces struct {
 	base  *os.Root
+	dir   string       // of base, from the root on: for the sandbox, which lets nothing else of it be seen
 	max   atomic.Int64 // bytes of one workspace
 	valid *regexp.Regexp
 	mu    sync.Mutex
@@ -55,11 +57,15 @@ func openWorkspaces(dir string) (*workspaces, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, core.Wrap(storageCode(err), err, "the folder of workspaces %s cannot be made", dir)
 	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, core.Wrap(core.CodeInternal, err, "the folder of workspaces %s cannot be found", dir)
+	}
 	base, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, core.Wrap(core.CodeInternal, err, "the folder of workspaces %s cannot be opened", dir)
 	}
-	return &workspaces{base: base, valid: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`), locks: map[string]*spaceLock{}}, nil
+	return &workspaces{base: base, dir: dir, valid: regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`), locks: map[string]*spaceLock{}}, nil
 }
 
 func (w *workspaces) close() error { return w.base.Close() }

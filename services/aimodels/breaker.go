@@ -34,13 +34,18 @@ func (g *Gateway) permit(s *targetState) bool {
 	return s.breaker.TryAcquirePermit()
 }
 
+// openError is what a call gets that is not made. A provider whose limit is reached stays one: clients slow down at 429.
 func openError(s *targetState) *CallError {
-	why := s.lastFailure()
+	code := core.CodeUnavailable
+	why, limited := s.lastFailure()
+	if limited {
+		code = core.CodeRateLimited
+	}
 	if why != "" {
 		why = ": " + why
 	}
 	wait := max(s.breaker.RemainingDelay(), time.Second)
-	e := core.Errorf(core.CodeUnavailable, "model %s failed repeatedly and is not called for another %s%s", s.target, wait.Round(time.Second), why)
+	e := core.Errorf(code, "model %s failed repeatedly and is not called for another %s%s", s.target, wait.Round(time.Second), why)
 	e.RetryAfter = wait
 	return &CallError{Err: e, Retryable: true, overload: true}
 }

@@ -25,7 +25,6 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 		return &dialect.UnknownModel{Err: err}
 	}
 	x := &exchange{g: g, call: c, out: out}
-	x.request = sync.OnceValues(x.translate)
 	if x.guard, err = g.guardCall(ctx, r, c); err != nil {
 		return err
 	}
@@ -84,7 +83,7 @@ func (x *exchange) expand(ctx context.Context, r *route) (size int64, err error)
 	if err != nil {
 		return 0, err
 	}
-	x.guard, x.request = guard, func() (core.ModelRequest, error) { return req, nil }
+	x.guard, x.req = guard, &req
 	return sizeOf(req), nil
 }
 
@@ -120,11 +119,14 @@ func (e *toldError) Unwrap() error { return e.err }
 
 // exchange is the state of one Exchange.
 type exchange struct {
-	g       *Gateway
-	call    *dialect.Call
-	out     dialect.Answer
-	guard   *outputGuard
-	request func() (core.ModelRequest, error) // the call translated, once for all attempts
+	g     *Gateway
+	call  *dialect.Call
+	out   dialect.Answer
+	guard *outputGuard
+
+	decoding sync.Once // races have two attempts at once
+	req      *core.ModelRequest
+	reqErr   error
 
 	cached *cacheLookup
 	heard  *cacheRecorder // nil where the answer is not kept
@@ -154,14 +156,14 @@ func (x *exchange) try(ctx context.Context, a *attempt) error {
 	return x.translated(ctx, a, req)
 }
 
-// translate decodes the call, once for all attempts.
-func (x *exchange) translate() (core.ModelRequest, error) {
-	req, err := x.call.Decode(x.call.Body.Bytes)
-	if err != nil {
-		return req, err
-	}
-	req.Caller, req.Session = x.call.Caller, x.call.Session
-	return req, nil
+// request translates the call, once for all attempts.
+func (x *exchange) request() (core.ModelRequest, error) {
+	x.decoding.Do(func() {
+		req, err := x.call.Decode(x.call.Body.Bytes)
+		req.Caller, req.Session = x.call.Caller, x.call.Session
+		x.req, x.reqErr = &req, err
+	})
+	return *x.req, x.reqErr
 }
 
 func forwards(p Provider, f Forwarder, model string, c *dialect.Call) bool {

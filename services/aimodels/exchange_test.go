@@ -439,7 +439,10 @@ func (strict) Texts(_ context.Context, _, texts []string) ([]string, error) {
 	return texts, nil
 }
 func (strict) JSON(_ context.Context, _ []string, body []byte) ([]byte, error) { return body, nil }
-func (strict) Answer(context.Context, []string) aimodels.AnswerCheck           { return refuser{} }
+func (strict) Arguments(_ context.Context, _ []string, args []byte) ([]byte, error) {
+	return args, nil
+}
+func (strict) Answer(context.Context, []string) aimodels.AnswerCheck { return refuser{} }
 
 type refuser struct{}
 

@@ -17,6 +17,8 @@ type Guards interface {
 	Texts(ctx context.Context, policies []string, texts []string) ([]string, error)
 	// JSON does the same to the texts in the body of a call, whose other bytes stay as they are.
 	JSON(ctx context.Context, policies []string, body []byte) ([]byte, error)
+	// Arguments does so to the arguments of a tool that a model calls, value by value.
+	Arguments(ctx context.Context, policies []string, args []byte) ([]byte, error)
 	// Answer checks what a model says, piece by piece; nil where no policy checks answers.
 	Answer(ctx context.Context, policies []string) AnswerCheck
 }
@@ -193,16 +195,28 @@ func (s *guardedStream) finish(r core.ModelResponse) (core.ModelResponse, error)
 		r.Message.Parts = []core.Part{{Kind: core.PartReasoning, Text: s.thought.String()}, {Kind: core.PartText, Text: r.Message.Text}}
 	}
 	for i, c := range r.Message.ToolCalls {
-		check := s.guard.guards.Answer(s.ctx, s.guard.policies)
-		args, err := check.Add(string(c.Arguments))
-		if err != nil {
-			return r, err
+		if r.Message.ToolCalls[i].Arguments, s.err = s.guard.arguments(s.ctx, c.Arguments); s.err != nil {
+			return r, s.err
 		}
-		rest, err := check.End()
-		if err != nil {
-			return r, err
-		}
-		r.Message.ToolCalls[i].Arguments = Arguments([]byte(args + rest))
 	}
 	return r, nil
+}
+
+// arguments checks the arguments of a tool call twice: each value as it reads without escapes, in which anything can be
+// hidden, and then all of it, where the name in front of a value tells that it is a credential.
+func (o *outputGuard) arguments(ctx context.Context, args []byte) ([]byte, error) {
+	args, err := o.guards.Arguments(ctx, o.policies, args)
+	if err != nil {
+		return nil, err
+	}
+	check := o.guards.Answer(ctx, o.policies)
+	clean, err := check.Add(string(args))
+	if err != nil {
+		return nil, err
+	}
+	rest, err := check.End()
+	if err != nil {
+		return nil, err
+	}
+	return Arguments([]byte(clean + rest)), nil
 }

@@ -7,14 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/http1"
+	"github.com/sutazai/sutazai/internal/socket"
 )
 
 // HTTPConfig says how providers that speak HTTP reach their server. Zero fields take the defaults named beside them.
@@ -68,7 +71,8 @@ func (c HTTPConfig) withDefaults() HTTPConfig {
 type HTTPClient struct {
 	cfg       HTTPConfig
 	base      *url.URL
-	prefix    string // of every address
+	prefix    string      // of every address
+	header    http.Header // of every request with a body; it is cloned
 	transport http.RoundTripper
 	idle      func() // drops idle connections
 }
@@ -87,9 +91,18 @@ func NewHTTPClient(cfg HTTPConfig) (*HTTPClient, error) {
 		return nil, core.Errorf(core.CodeInvalid, "models.providers.%s.base_url: only scheme, host and path are allowed; give the key as api_key", cfg.Name)
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
-	c := &HTTPClient{cfg: cfg, base: u, prefix: u.String()}
+	c := &HTTPClient{cfg: cfg, base: u, prefix: u.String(), header: http.Header{
+		"Content-Type": {"application/json"},
+		// A server may close a kept connection just as the next request goes out on it; llama.cpp's does so often. With this
+		// mark, which is not sent, the transport takes a new connection where the old one gave not a byte.
+		"Idempotency-Key": nil,
+		"Accept":          {"application/json, text/event-stream, application/x-ndjson"},
+	}}
+	for k, v := range cfg.Headers {
+		c.header.Set(k, v)
+	}
 	if http1.Direct(u) {
-		t := http1.New(http1.Config{ConnectTimeout: cfg.ConnectTimeout})
+		t := http1.New(http1.Config{ConnectTimeout: cfg.ConnectTimeout, Dial: socket.Dial})
 		c.transport, c.idle = t, t.CloseIdleConnections
 		return c, nil
 	}
@@ -174,22 +187,16 @@ func (c *HTTPClient) send(ctx context.Context, method, path string, payload []by
 // sendWith is send with one key. keyAtFault says that another key may succeed.
 func (c *HTTPClient) sendWith(ctx context.Context, key Key, method, path string, payload []byte, headers map[string]string) (_ *Body, keyAtFault bool, _ error) {
 	rctx, cancel := context.WithCancelCause(ctx)
-	body := &Body{c: c, parent: ctx, ctx: rctx, cancel: cancel, left: c.cfg.MaxBody}
-	body.timer = time.AfterFunc(c.cfg.FirstByteTimeout, func() { cancel(errFirstByte) })
+	body := &Body{c: c, parent: ctx, ctx: rctx, cancel: cancel, left: c.cfg.MaxBody, began: time.Now()}
+	body.timer = time.AfterFunc(c.cfg.FirstByteTimeout, body.late)
 	req, err := http.NewRequestWithContext(rctx, method, c.prefix+path, reader(payload))
 	if err != nil {
 		body.Close()
 		return nil, false, &CallError{Err: core.Wrap(core.CodeInternal, err, "the request to provider %s cannot be made", c.cfg.Name)}
 	}
-	if payload != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	// A server may close a kept connection just as the next request goes out on it; llama.cpp's does so often. With this
-	// mark, which is not sent, the transport takes a new connection where the old one gave not a byte.
-	req.Header["Idempotency-Key"] = nil
-	req.Header.Set("Accept", "application/json, text/event-stream, application/x-ndjson")
-	for k, v := range c.cfg.Headers {
-		req.Header.Set(k, v)
+	req.Header = maps.Clone(c.header) // the values are never changed
+	if payload == nil {
+		req.Header.Del("Content-Type")
 	}
 	for k, v := range headers {
 		req.Header.Set(k, v)
@@ -260,7 +267,8 @@ type Body struct {
 	rc     io.ReadCloser
 	left   int64
 	length int64 // of the body where the server tells; -1 = it does not
-	idle   bool  // the first byte is there
+	began  time.Time
+	heard  atomic.Int64 // when something last came, in nanoseconds since began; 0 = nothing yet
 }
 
 // Read reads on; errors are for Explain.
@@ -273,20 +281,25 @@ func (b *Body) Read(p []byte) (int, error) {
 	}
 	n, err := b.rc.Read(p)
 	b.left -= int64(n)
-	if n > 0 {
-		b.watchIdle()
+	if n > 0 && b.heard.Swap(int64(max(time.Since(b.began), 1))) == 0 {
+		b.timer.Reset(b.c.cfg.IdleTimeout)
 	}
 	return n, err
 }
 
-func (b *Body) watchIdle() {
-	if b.idle {
-		b.timer.Reset(b.c.cfg.IdleTimeout)
+// late is called when the time for the first byte or, from then on, for another one may have passed. It looks how long
+// the server has been silent, so that a read need not set the timer anew.
+func (b *Body) late() {
+	heard := b.heard.Load()
+	if heard == 0 {
+		b.cancel(errFirstByte)
 		return
 	}
-	b.timer.Stop()
-	b.timer = time.AfterFunc(b.c.cfg.IdleTimeout, func() { b.cancel(errIdle) })
-	b.idle = true
+	if left := b.c.cfg.IdleTimeout - time.Since(b.began) + time.Duration(heard); left <= 0 {
+		b.cancel(errIdle)
+	} else if b.ctx.Err() == nil {
+		b.timer.Reset(left)
+	}
 }
 
 // Close ends the request, also one in flight, and frees what it holds.

@@ -1,6 +1,7 @@
 package aimodels
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -35,8 +36,9 @@ func parseUpstream(body []byte) upstreamError {
 		Code    json.RawMessage `json:"code"`
 		Details json.RawMessage `json:"details"`
 	}
-	if json.Unmarshal(outer.Error, &inner) == nil && inner.Message != "" {
-		up := upstreamError{Message: inner.Message, Type: inner.Type, Code: strings.Trim(string(inner.Code), `"`)}
+	code := func() string { return strings.Trim(string(inner.Code), `"`) }
+	if json.Unmarshal(outer.Error, &inner) == nil && (inner.Message != "" || inner.Type != "" || code() != "") {
+		up := upstreamError{Message: inner.Message, Type: inner.Type, Code: code()}
 		up.readDetails(inner.Details)
 		return up
 	}
@@ -78,14 +80,52 @@ func (e upstreamError) status(sent int) int {
 }
 
 // StreamError maps an error object that a server sent in the middle of a 200 answer. Its code is an HTTP status where it
-// is a number; anything else counts as a server's failure.
+// is a number, else it or its type is a word that says what went wrong; anything else counts as a server's failure.
 func (c *HTTPClient) StreamError(object []byte) error {
 	up := parseUpstream([]byte(`{"error":` + string(object) + `}`))
 	status, err := strconv.Atoi(up.Code)
 	if err != nil || status < 400 || status > 599 {
-		status = http.StatusInternalServerError
+		status = cmp.Or(statusOf(up.Code), statusOf(up.Type), http.StatusInternalServerError)
 	}
 	return c.mapError(up.status(status), up, up.RetryAfter)
+}
+
+// statusOf is the status with which servers send an error of a name when they can still send one, 0 for names that are not
+// known. It has the codes and types of OpenAI's two dialects and those of Anthropic's; a code says more than a type.
+func statusOf(name string) int {
+	switch name {
+	case "invalid_request_error", "context_length_exceeded", "exceed_context_size_error", "string_above_max_length",
+		"content_filter", "content_policy_violation", "bio_policy", "image_content_policy_violation",
+		"empty_image_file", "failed_to_download_image":
+		return http.StatusBadRequest
+	case "authentication_error", "invalid_api_key":
+		return http.StatusUnauthorized
+	case "billing_error":
+		return http.StatusPaymentRequired
+	case "permission_error", "permission_denied":
+		return http.StatusForbidden
+	case "not_found_error", "model_not_found":
+		return http.StatusNotFound
+	case "request_too_large":
+		return http.StatusRequestEntityTooLarge
+	case "insufficient_quota", "too_many_requests", "tokens", "requests":
+		return http.StatusTooManyRequests
+	case "server_error", "api_error", "internal_error", "internal_server_error":
+		return http.StatusInternalServerError
+	case "slow_down", "server_overloaded", "engine_overloaded", "service_unavailable":
+		return http.StatusServiceUnavailable
+	case "timeout", "timeout_error", "vector_store_timeout":
+		return http.StatusGatewayTimeout
+	case "overloaded_error":
+		return statusOverloaded
+	}
+	switch {
+	case strings.HasPrefix(name, "rate_limit"):
+		return http.StatusTooManyRequests
+	case strings.HasPrefix(name, "invalid_"), strings.HasPrefix(name, "image_"), strings.HasPrefix(name, "unsupported_"):
+		return http.StatusBadRequest
+	}
+	return 0
 }
 
 // mapError maps a status other than 2xx. What the server says is shown only where it helps to mend the request, and never
@@ -145,7 +185,13 @@ func isContextFull(up upstreamError) bool {
 }
 
 func isRefusal(up upstreamError) bool {
-	return up.Code == "content_filter" || up.Code == "content_policy_violation" || up.Type == "content_filter"
+	switch up.Code {
+	case "content_filter", "content_policy_violation", "bio_policy", "image_content_policy_violation":
+		return true
+	case "invalid_prompt": // one that was flagged, or one that is no prompt
+		return strings.Contains(up.Message, "policy")
+	}
+	return up.Type == "content_filter"
 }
 
 // parseRetryAfter reads both forms of the header (RFC 9110, 10.2.3): seconds, or a date.

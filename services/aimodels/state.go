@@ -24,6 +24,7 @@ type targetState struct {
 
 	mu        sync.Mutex
 	failure   string // why it failed last
+	limited   bool   // it was the provider's limit (429)
 	failedAt  time.Time
 	firstWord time.Duration // moving average; 0 = not known
 	calls     int64
@@ -122,7 +123,7 @@ func (s *targetState) note(err error, first time.Duration, cost int64, now time.
 		}
 		s.failures++
 		if ce, ok := asCallError(err); ok && ce.unwell() {
-			s.failure, s.failedAt = core.MessageOf(err), now
+			s.failure, s.limited, s.failedAt = core.MessageOf(err), ce.Err.Code == core.CodeRateLimited, now
 		}
 		return
 	}
@@ -136,10 +137,11 @@ func (s *targetState) note(err error, first time.Duration, cost int64, now time.
 	}
 }
 
-func (s *targetState) lastFailure() string {
+// lastFailure tells why it failed last, and whether that was the provider's limit.
+func (s *targetState) lastFailure() (why string, limited bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failure
+	return s.failure, s.limited && s.failure != ""
 }
 
 // word returns "closed", "open" or "half_open".

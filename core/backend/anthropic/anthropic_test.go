@@ -95,12 +95,18 @@ func text(s string) core.ModelResponse {
 	}
 }
 
+func thought(answer, signature string) core.ModelResponse {
+	r := text(answer)
+	r.Message.Parts = []core.Part{{Kind: core.PartReasoning, Text: "hm", Signature: signature}, {Kind: core.PartText, Text: answer}}
+	return r
+}
+
 func full() core.ModelResponse {
 	return core.ModelResponse{
 		Message: core.Message{
 			Role: core.RoleAssistant, Text: "I look it up.",
 			Parts: []core.Part{
-				{Kind: core.PartReasoning, Text: "Which tool?", Signature: "c2ln"}, {Kind: core.PartReasoning, Data: []byte("b3BhcXVl")},
+				{Kind: core.PartReasoning, Text: "Which tool?", Signature: core.MakerAnthropic.Mark("c2ln")}, {Kind: core.PartReasoning, Data: []byte(core.MakerAnthropic.Mark("b3BhcXVl"))},
 				{Kind: core.PartText, Text: "I look it up."},
 			},
 			ToolCalls: []core.ToolCall{
@@ -133,10 +139,12 @@ func TestAnswers(t *testing.T) {
 		{"stop-sequence", hello, nil, stopped},
 		{"max-tokens", hello, []core.Delta{{Text: "one two"}}, cut},
 		{"refusal", hello, []core.Delta{{Text: "I must not"}}, refused},
-		{"thinking-and-tools", thinks, []core.Delta{{Reasoning: "Which "}, {Reasoning: "tool?"}, {Signature: "c2ln"}, {Text: "I look "}, {Text: "it up."}}, full()},
+		{"thinking-and-tools", thinks, []core.Delta{{Reasoning: "Which "}, {Reasoning: "tool?"}, {Signature: core.MakerAnthropic.Mark("c2ln")}, {Text: "I look "}, {Text: "it up."}}, full()},
 		{"thinking-at-once", thinks, nil, full()},
-		{"thinking-omitted", strings.Replace(thinks, `1024}`, `1024,"display":"omitted"}`, 1), []core.Delta{{Reasoning: "Which tool?"}, {Signature: "c2ln"}, {Text: "I look it up."}}, full()},
-		{"thinking-not-asked-for", hello, []core.Delta{{Reasoning: "Which tool?"}, {Signature: "c2ln"}, {Text: "I look it up."}}, full()},
+		{"thinking-omitted", strings.Replace(thinks, `1024}`, `1024,"display":"omitted"}`, 1), []core.Delta{{Reasoning: "Which tool?"}, {Signature: core.MakerAnthropic.Mark("c2ln")}, {Text: "I look it up."}}, full()},
+		{"thinking-of-another-maker", thinks, []core.Delta{{Reasoning: "hm"}, {Signature: core.MakerOpenAI.Mark("c2ln")}, {Text: "So."}}, thought("So.", core.MakerOpenAI.Mark("c2ln"))},
+		{"thinking-unsigned", thinks, []core.Delta{{Reasoning: "hm"}, {Text: "So."}}, thought("So.", "")},
+		{"thinking-not-asked-for", hello, []core.Delta{{Reasoning: "Which tool?"}, {Signature: core.MakerAnthropic.Mark("c2ln")}, {Text: "I look it up."}}, full()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

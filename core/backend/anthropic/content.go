@@ -160,9 +160,9 @@ func (b block) parts(field string) ([]core.Part, error) {
 	case "text":
 		return []core.Part{{Kind: core.PartText, Text: b.Text}}, nil
 	case "thinking":
-		return []core.Part{{Kind: core.PartReasoning, Text: b.Thinking, Signature: b.Signature}}, nil
+		return []core.Part{{Kind: core.PartReasoning, Text: b.Thinking, Signature: marked(b.Signature)}}, nil
 	case "redacted_thinking":
-		return []core.Part{{Kind: core.PartReasoning, Data: []byte(b.Data)}}, nil
+		return []core.Part{{Kind: core.PartReasoning, Data: []byte(marked(b.Data))}}, nil
 	case "image":
 		p, err := b.image(field + ".source")
 		return []core.Part{p}, err
@@ -173,6 +173,23 @@ func (b block) parts(field string) ([]core.Part, error) {
 	default:
 		return nil, invalid(field, "a block of type %q can be read by Anthropic's own servers only; use a model of such a provider", b.Type)
 	}
+}
+
+// marked is a signature with its maker's mark. One that has none is Claude's, for what others' models think goes out with
+// their mark, and what nobody has signed says so.
+func marked(signature string) string {
+	if signature == core.Unsigned {
+		return ""
+	}
+	return core.MakerAnthropic.Mark(signature)
+}
+
+// shownSignature is a signature as clients see it, who send it back with the thought.
+func shownSignature(signature string) string {
+	if signature == "" {
+		return core.Unsigned
+	}
+	return core.MakerAnthropic.Shown(signature)
 }
 
 func (b block) source(field string) (source, error) {

@@ -167,9 +167,9 @@ func whole(call *dialect.Call, res core.ModelResponse) wireMessage {
 		case p.Kind == core.PartText && p.Text != "":
 			m.Content = append(m.Content, textBlock{"text", p.Text})
 		case p.Kind == core.PartReasoning && show.thinking && len(p.Data) > 0:
-			m.Content = append(m.Content, redactedBlock{"redacted_thinking", string(p.Data)})
+			m.Content = append(m.Content, redactedBlock{"redacted_thinking", shownSignature(string(p.Data))})
 		case p.Kind == core.PartReasoning && show.thinking:
-			m.Content = append(m.Content, thinkingBlock{"thinking", p.Text, p.Signature})
+			m.Content = append(m.Content, thinkingBlock{"thinking", p.Text, shownSignature(p.Signature)})
 		}
 	}
 	for _, c := range res.Message.ToolCalls {

@@ -31,7 +31,8 @@ type request struct {
 	Metadata      struct {
 		UserID string `json:"user_id"`
 	} `json:"metadata"`
-	MCPServers []json.RawMessage `json:"mcp_servers"`
+	ServiceTier string            `json:"service_tier"`
+	MCPServers  []json.RawMessage `json:"mcp_servers"`
 }
 
 type message struct {
@@ -116,14 +117,17 @@ func decode(body []byte) (core.ModelRequest, error) {
 	return q.translate()
 }
 
-// translate makes the gateway's request. Lost are what only Anthropic's servers know: cache_control, citations, service_tier,
-// speed, container, context_management, inference_geo and diagnostics.
+// translate makes the gateway's request. Lost are what only Anthropic's servers know: cache_control, citations, speed,
+// container, context_management, inference_geo and diagnostics.
 func (q *request) translate() (core.ModelRequest, error) {
 	req := core.ModelRequest{
 		Model: q.Model, Temperature: q.Temperature, TopP: q.TopP, TopK: q.TopK, Stop: q.StopSequences, User: q.Metadata.UserID, Session: q.Metadata.UserID,
 	}
 	if q.MaxTokens != nil {
 		req.MaxTokens = *q.MaxTokens
+	}
+	if req.ServiceTier = q.ServiceTier; q.ServiceTier == "standard_only" {
+		req.ServiceTier = "default"
 	}
 	if len(q.MCPServers) > 0 {
 		return req, invalid("mcp_servers", "only Anthropic's own servers call them; use a model of such a provider, or give the tools as tools")

@@ -44,6 +44,7 @@ type encoder struct {
 	open    string // the kind of the open block; "" = none
 	text    strings.Builder
 	thought bool // something of what the model thinks has gone out
+	signed  bool // the open block of thinking has its signature
 }
 
 func newEncoder(w http.ResponseWriter, r *http.Request, call *dialect.Call) *encoder {
@@ -89,7 +90,7 @@ func (e *encoder) delta(d core.Delta) error {
 		e.piece(&b, "thinking", "thinking_delta", d.Reasoning)
 	}
 	if e.show.thinking && d.Signature != "" {
-		e.piece(&b, "thinking", "signature_delta", d.Signature)
+		e.piece(&b, "thinking", "signature_delta", shownSignature(d.Signature))
 		e.stop(&b)
 	}
 	if d.Text != "" {
@@ -126,7 +127,7 @@ func (e *encoder) blockDelta(b *batch, kind, text string) {
 	case "thinking_delta":
 		d.Thinking = &text
 	case "signature_delta":
-		d.Signature = &text
+		d.Signature, e.signed = &text, true
 	default:
 		d.JSON = &text
 	}
@@ -152,7 +153,7 @@ func (e *encoder) begin(b *batch) {
 func (e *encoder) start(b *batch, kind string, block any) {
 	e.begin(b)
 	e.stop(b)
-	e.open = kind
+	e.open, e.signed = kind, false
 	b.event("content_block_start", struct {
 		Type  string `json:"type"`
 		Index int    `json:"index"`
@@ -163,6 +164,9 @@ func (e *encoder) start(b *batch, kind string, block any) {
 func (e *encoder) stop(b *batch) {
 	if e.open == "" {
 		return
+	}
+	if e.open == "thinking" && !e.signed {
+		e.blockDelta(b, "signature_delta", shownSignature(""))
 	}
 	b.event("content_block_stop", struct {
 		Type  string `json:"type"`
@@ -214,16 +218,14 @@ func (e *encoder) thoughts(b *batch, parts []core.Part) {
 		switch {
 		case p.Kind != core.PartReasoning:
 		case len(p.Data) > 0:
-			e.start(b, "redacted_thinking", redactedBlock{"redacted_thinking", string(p.Data)})
+			e.start(b, "redacted_thinking", redactedBlock{"redacted_thinking", shownSignature(string(p.Data))})
 			e.stop(b)
 		case !e.thought:
 			e.start(b, "thinking", thinkingBlock{Type: "thinking"})
 			if p.Text != "" && e.show.text {
 				e.blockDelta(b, "thinking_delta", p.Text)
 			}
-			if p.Signature != "" {
-				e.blockDelta(b, "signature_delta", p.Signature)
-			}
+			e.blockDelta(b, "signature_delta", shownSignature(p.Signature))
 			e.stop(b)
 		}
 	}

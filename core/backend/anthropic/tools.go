@@ -12,6 +12,7 @@ type tool struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description"`
 	InputSchema json.RawMessage `json:"input_schema"`
+	Strict      bool            `json:"strict"`
 }
 
 type toolChoice struct {
@@ -35,7 +36,7 @@ func (q *request) setTools(req *core.ModelRequest) error {
 			return invalid(field+".input_schema", "Field required: a JSON Schema of type object")
 		}
 		named[t.Name] = true
-		req.Tools = append(req.Tools, core.ToolSpec{Name: t.Name, Description: t.Description, Parameters: t.InputSchema})
+		req.Tools = append(req.Tools, core.ToolSpec{Name: t.Name, Description: t.Description, Parameters: t.InputSchema, Strict: t.Strict})
 	}
 	c := q.ToolChoice
 	if c == nil {

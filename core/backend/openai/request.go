@@ -11,24 +11,27 @@ import (
 
 // chatRequest holds the fields that this server understands; others are ignored, as OpenAI does.
 type chatRequest struct {
-	Model               string          `json:"model"`
-	Messages            []chatMessage   `json:"messages"`
-	Tools               []chatTool      `json:"tools"`
-	ToolChoice          json.RawMessage `json:"tool_choice"`
-	ResponseFormat      *responseFormat `json:"response_format"`
-	MaxTokens           *int            `json:"max_tokens"`
-	MaxCompletionTokens *int            `json:"max_completion_tokens"`
-	Temperature         *float64        `json:"temperature"`
-	Seed                *int64          `json:"seed"`
-	Stop                json.RawMessage `json:"stop"`
-	N                   *int            `json:"n"`
-	TopP                *float64        `json:"top_p"`
-	TopK                *int            `json:"top_k"` // of many compatible servers, not of OpenAI's own
-	Presence            *float64        `json:"presence_penalty"`
-	Frequency           *float64        `json:"frequency_penalty"`
-	ParallelToolCalls   *bool           `json:"parallel_tool_calls"`
-	ReasoningEffort     string          `json:"reasoning_effort"`
-	User                string          `json:"user"`
+	Model               string            `json:"model"`
+	Messages            []chatMessage     `json:"messages"`
+	Tools               []chatTool        `json:"tools"`
+	ToolChoice          json.RawMessage   `json:"tool_choice"`
+	ResponseFormat      *responseFormat   `json:"response_format"`
+	MaxTokens           *int              `json:"max_tokens"`
+	MaxCompletionTokens *int              `json:"max_completion_tokens"`
+	Temperature         *float64          `json:"temperature"`
+	Seed                *int64            `json:"seed"`
+	Stop                json.RawMessage   `json:"stop"`
+	N                   *int              `json:"n"`
+	TopP                *float64          `json:"top_p"`
+	TopK                *int              `json:"top_k"` // of many compatible servers, not of OpenAI's own
+	Presence            *float64          `json:"presence_penalty"`
+	Frequency           *float64          `json:"frequency_penalty"`
+	ParallelToolCalls   *bool             `json:"parallel_tool_calls"`
+	ReasoningEffort     string            `json:"reasoning_effort"`
+	User                string            `json:"user"`
+	Metadata            map[string]string `json:"metadata"`
+	ServiceTier         string            `json:"service_tier"`
+	Verbosity           string            `json:"verbosity"`
 }
 
 type chatMessage struct {
@@ -57,6 +60,7 @@ type chatTool struct {
 		Name        string          `json:"name"`
 		Description string          `json:"description"`
 		Parameters  json.RawMessage `json:"parameters"`
+		Strict      bool            `json:"strict"`
 	} `json:"function"`
 }
 
@@ -158,6 +162,7 @@ func (q chatRequest) modelRequest(messages []core.Message) (core.ModelRequest, e
 	req := core.ModelRequest{
 		Model: q.Model, Messages: messages, Temperature: q.Temperature, TopP: q.TopP, TopK: q.TopK, Presence: q.Presence, Frequency: q.Frequency,
 		Seed: q.Seed, Reasoning: q.ReasoningEffort, User: q.User, OneTool: q.ParallelToolCalls != nil && !*q.ParallelToolCalls,
+		Metadata: q.Metadata, ServiceTier: q.ServiceTier, Verbosity: q.Verbosity,
 	}
 	if q.MaxTokens != nil {
 		req.MaxTokens = *q.MaxTokens
@@ -184,7 +189,7 @@ func (q chatRequest) modelRequest(messages []core.Message) (core.ModelRequest, e
 		if len(parameters) == 0 || string(parameters) == "null" {
 			parameters = json.RawMessage(`{"type":"object","properties":{}}`)
 		}
-		req.Tools = append(req.Tools, core.ToolSpec{Name: t.Function.Name, Description: t.Function.Description, Parameters: parameters})
+		req.Tools = append(req.Tools, core.ToolSpec{Name: t.Function.Name, Description: t.Function.Description, Parameters: parameters, Strict: t.Function.Strict})
 	}
 	choice, err := q.toolChoice(req.Tools)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/internal/dialect"
 )
 
 // wireRequest holds the fields that are translated. Others are ignored, as OpenAI does with what it does not know.
@@ -27,17 +28,20 @@ type wireRequest struct {
 			Name   string          `json:"name"`
 			Schema json.RawMessage `json:"schema"`
 		} `json:"format"`
+		Verbosity string `json:"verbosity"`
 	} `json:"text"`
 	Reasoning struct {
 		Effort string `json:"effort"`
 	} `json:"reasoning"`
-	MaxOutputTokens  *int     `json:"max_output_tokens"`
-	Temperature      *float64 `json:"temperature"`
-	TopP             *float64 `json:"top_p"`
-	PresencePenalty  *float64 `json:"presence_penalty"`
-	FrequencyPenalty *float64 `json:"frequency_penalty"`
-	User             string   `json:"user"`
-	SafetyIdentifier string   `json:"safety_identifier"`
+	MaxOutputTokens  *int            `json:"max_output_tokens"`
+	Temperature      *float64        `json:"temperature"`
+	TopP             *float64        `json:"top_p"`
+	PresencePenalty  *float64        `json:"presence_penalty"`
+	FrequencyPenalty *float64        `json:"frequency_penalty"`
+	User             string          `json:"user"`
+	SafetyIdentifier string          `json:"safety_identifier"`
+	ServiceTier      string          `json:"service_tier"`
+	Metadata         json.RawMessage `json:"metadata"`
 }
 
 // decoder translates a body whose conversation may have a beginning that is stored.
@@ -69,6 +73,10 @@ func (d decoder) decode(body []byte) (core.ModelRequest, error) {
 	req := core.ModelRequest{
 		Model: q.Model, Messages: messages, Temperature: q.Temperature, TopP: q.TopP, Presence: q.PresencePenalty, Frequency: q.FrequencyPenalty,
 		OneTool: q.ParallelToolCalls != nil && !*q.ParallelToolCalls, User: q.SafetyIdentifier,
+		ServiceTier: q.ServiceTier, Verbosity: q.Text.Verbosity,
+	}
+	if m, err := dialect.Scan(q.Metadata); err == nil {
+		req.Metadata = texts(m)
 	}
 	if req.User == "" {
 		req.User = q.User
@@ -123,6 +131,7 @@ type wireTool struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description"`
 	Parameters  json.RawMessage `json:"parameters"`
+	Strict      *bool           `json:"strict"` // left out it is true, which only schemas that are fit for it bear
 }
 
 // tools translates the tools and which of them the model may call.
@@ -142,7 +151,7 @@ func (q wireRequest) tools(req *core.ModelRequest) error {
 		if !given(t.Parameters) {
 			t.Parameters = json.RawMessage(`{"type":"object","properties":{}}`)
 		}
-		req.Tools = append(req.Tools, core.ToolSpec{Name: t.Name, Description: t.Description, Parameters: t.Parameters})
+		req.Tools = append(req.Tools, core.ToolSpec{Name: t.Name, Description: t.Description, Parameters: t.Parameters, Strict: t.Strict != nil && *t.Strict})
 	}
 	if !given(q.ToolChoice) {
 		return nil

@@ -57,8 +57,10 @@ func TestInputBecomesMessages(t *testing.T) {
 		{"thought, text and calls of one turn are one message", `[{"role":"user","content":"?"},{"type":"reasoning","id":"r","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"e"},
 			{"type":"message","role":"assistant","content":[{"type":"output_text","text":"I look."}]},{"type":"function_call","call_id":"c1","name":"look","arguments":"{\"q\":1}"},{"type":"function_call","call_id":"c2","name":"now","arguments":""},
 			{"type":"function_call_output","call_id":"c1","output":"found"},{"type":"function_call_output","call_id":"c2","output":[{"type":"input_text","text":"noon"}]}]`,
-			`user:? | assistant:I look.{reasoning hm e}{text I look. }<c1 look {"q":1}><c2 now {}> | tool:foundc1 | tool:noonc2`},
-		{"thoughts behind the text come before it", `[{"role":"assistant","content":"Hi"},{"type":"reasoning","summary":[],"encrypted_content":"e"},{"role":"user","content":"?"}]`, "assistant:Hi{reasoning  e}{text Hi } | user:?"},
+			`user:? | assistant:I look.{reasoning hm ~sutazai.openai:e}{text I look. }<c1 look {"q":1}><c2 now {}> | tool:foundc1 | tool:noonc2`},
+		{"thoughts behind the text come before it", `[{"role":"assistant","content":"Hi"},{"type":"reasoning","summary":[],"encrypted_content":"e"},{"role":"user","content":"?"}]`, "assistant:Hi{reasoning  ~sutazai.openai:e}{text Hi } | user:?"},
+		{"another maker's thoughts stay its own", `[{"type":"reasoning","summary":[],"encrypted_content":"~sutazai.anthropic:e"},{"role":"user","content":"?"}]`, "assistant:{reasoning  ~sutazai.anthropic:e} | user:?"},
+		{"unsigned thoughts stay so", `[{"type":"reasoning","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"~sutazai.none:"},{"role":"user","content":"?"}]`, "assistant:{reasoning hm } | user:?"},
 		{"thoughts whose content is elsewhere are left out", `[{"type":"reasoning","id":"rs_1","summary":[]},{"role":"user","content":"?"}]`, "user:?"},
 		{"two answers stay two", `[{"role":"assistant","content":"One"},{"role":"assistant","content":"Two"},{"role":"user","content":"?"}]`, "assistant:One | assistant:Two | user:?"},
 		{"a refusal is what was said", `[{"role":"assistant","content":[{"type":"refusal","refusal":"No."}]},{"role":"user","content":"?"}]`, "assistant:No. | user:?"},
@@ -75,11 +77,11 @@ func TestInputBecomesMessages(t *testing.T) {
 func TestSettingsAreTranslated(t *testing.T) {
 	t.Parallel()
 	got := decoded(t, `{"model":"m","input":"Hi","instructions":"Be brief.","max_output_tokens":50,"temperature":0.5,"top_p":0.9,"parallel_tool_calls":false,
-		"safety_identifier":"s","user":"u","reasoning":{"effort":"xhigh"},"text":{"format":{"type":"json_schema","name":"reply","schema":{"type":"object"}}},
+		"safety_identifier":"s","user":"u","service_tier":"flex","metadata":{"k":"v"},"reasoning":{"effort":"xhigh"},"text":{"verbosity":"low","format":{"type":"json_schema","name":"reply","schema":{"type":"object"}}},
 		"tools":[{"type":"function","name":"look","description":"d","parameters":{"type":"object"},"strict":true},{"type":"function","name":"now"}],"tool_choice":{"type":"function","name":"now"}}`)
 	if told(got.Messages) != "system:Be brief. | user:Hi" || got.MaxTokens != 50 || *got.Temperature != 0.5 || *got.TopP != 0.9 || !got.OneTool || got.User != "s" ||
 		got.Reasoning != "high" || string(got.Schema) != `{"type":"object"}` || got.SchemaName != "reply" || got.ToolChoice != "now" || len(got.Tools) != 2 ||
-		got.Tools[0].Description != "d" || !json.Valid(got.Tools[1].Parameters) {
+		got.Tools[0].Description != "d" || !got.Tools[0].Strict || got.Tools[1].Strict || got.ServiceTier != "flex" || got.Verbosity != "low" || got.Metadata["k"] != "v" || !json.Valid(got.Tools[1].Parameters) {
 		t.Errorf("got %+v", got)
 	}
 	for body, want := range map[string]string{

@@ -161,7 +161,10 @@ func (e *encoder) end(status string) error {
 // value is the item's JSON form.
 func (it *item) value(beginning bool) any {
 	if it.reasoning {
-		v := reasoningItem{ID: it.id, Type: "reasoning", Summary: []any{}, Encrypted: it.signature}
+		v := reasoningItem{ID: it.id, Type: "reasoning", Summary: []any{}, Encrypted: core.MakerOpenAI.Shown(it.signature)}
+		if !beginning && v.Encrypted == "" {
+			v.Encrypted = core.Unsigned // what comes back from the client is then known not to be OpenAI's
+		}
 		if it.text.Len() > 0 {
 			v.Summary = append(v.Summary, newSummaryPart(it.text.String()))
 		}

@@ -92,7 +92,11 @@ func (c *conversation) item(item wireItem, at string) error {
 		if text == "" {
 			text = joined(item.Summary)
 		}
-		if text == "" && item.Encrypted == "" {
+		signature := core.MakerOpenAI.Mark(item.Encrypted) // without a mark it is OpenAI's: others' go out with theirs
+		if signature == core.Unsigned {
+			signature = ""
+		}
+		if text == "" && signature == "" {
 			return nil // its content is at the provider that made it
 		}
 		m := c.assistant(false)
@@ -101,7 +105,7 @@ func (c *conversation) item(item wireItem, at string) error {
 		if n < 0 {
 			n = len(m.Parts)
 		}
-		m.Parts = slices.Insert(m.Parts, n, core.Part{Kind: core.PartReasoning, Text: text, Signature: item.Encrypted})
+		m.Parts = slices.Insert(m.Parts, n, core.Part{Kind: core.PartReasoning, Text: text, Signature: signature})
 	case "function_call":
 		if item.CallID == "" || item.Name == "" {
 			return backend.OpenAIBadRequest(at, "A 'function_call' needs a 'call_id' and a 'name'.")

@@ -151,9 +151,11 @@ func TestAnswers(t *testing.T) {
 	t.Parallel()
 	calls := []core.ToolCall{{ID: "c1", Name: "look", Arguments: json.RawMessage(`{"q":"é\"<"}`)}, {ID: "c2", Name: "now", Arguments: json.RawMessage(`{}`)}}
 	thought := said("Paris.")
-	thought.Message.Parts = []core.Part{{Kind: core.PartReasoning, Text: "hm, France", Signature: "opaque"}, {Kind: core.PartText, Text: "Paris."}}
+	thought.Message.Parts = []core.Part{{Kind: core.PartReasoning, Text: "hm, France", Signature: core.MakerOpenAI.Mark("opaque")}, {Kind: core.PartText, Text: "Paris."}}
+	foreign := said("Paris.")
+	foreign.Message.Parts = []core.Part{{Kind: core.PartReasoning, Text: "hm", Signature: core.MakerAnthropic.Mark("opaque")}, {Kind: core.PartText, Text: "Paris."}}
 	hidden := said("Paris.")
-	hidden.Message.Parts = []core.Part{{Kind: core.PartReasoning, Signature: "opaque"}, {Kind: core.PartText, Text: "Paris."}}
+	hidden.Message.Parts = []core.Part{{Kind: core.PartReasoning, Signature: core.MakerOpenAI.Mark("opaque")}, {Kind: core.PartText, Text: "Paris."}}
 	late := thought
 	short := said("Once upon")
 	short.Finish = core.FinishLength
@@ -171,9 +173,10 @@ func TestAnswers(t *testing.T) {
 		{"text_at_the_end", "", translated(said("Paris."), core.Delta{Text: "Par"})},
 		{"tools", settings, translated(said("I look.", calls...), core.Delta{Text: "I look."})},
 		{"tools_alone", "", translated(said("", calls[1]))},
-		{"reasoning", "", translated(thought, core.Delta{Reasoning: "hm, "}, core.Delta{Reasoning: "France"}, core.Delta{Signature: "opaque"}, core.Delta{Text: "Paris."})},
+		{"reasoning", "", translated(thought, core.Delta{Reasoning: "hm, "}, core.Delta{Reasoning: "France"}, core.Delta{Signature: core.MakerOpenAI.Mark("opaque")}, core.Delta{Text: "Paris."})},
 		{"reasoning_signed_late", "", translated(late, core.Delta{Reasoning: "hm, France"}, core.Delta{Text: "Paris."})},
-		{"reasoning_hidden", "", translated(hidden, core.Delta{Signature: "opaque"}, core.Delta{Text: "Paris."})},
+		{"reasoning_of_another_maker", "", translated(foreign, core.Delta{Reasoning: "hm"}, core.Delta{Signature: core.MakerAnthropic.Mark("opaque")}, core.Delta{Text: "Paris."})},
+		{"reasoning_hidden", "", translated(hidden, core.Delta{Signature: core.MakerOpenAI.Mark("opaque")}, core.Delta{Text: "Paris."})},
 		{"reasoning_unstreamed", "", translated(thought)},
 		{"length", "", translated(short, core.Delta{Text: "Once upon"})},
 		{"filtered", "", translated(filtered, core.Delta{Text: "How to"})},

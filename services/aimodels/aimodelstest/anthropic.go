@@ -161,17 +161,27 @@ func (anthropic) delta(text string) []byte {
 	return anthropicDelta(0, map[string]any{"type": "text_delta", "text": text})
 }
 
-// end streams each tool call as the real servers do: its name first, its arguments in pieces.
+// end streams each tool call as the real servers do: its name first, its arguments in pieces. Before them comes what the
+// script has signed.
 func (anthropic) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
 	var out bytes.Buffer
 	out.Write(anthropicEvent("content_block_stop", map[string]any{"index": 0}))
-	for i, c := range resp.Message.ToolCalls {
+	i := 0
+	for _, p := range anthropicThoughts(resp) {
+		i++
+		out.Write(anthropicStart(i, map[string]any{"type": "thinking", "thinking": "", "signature": ""}))
+		out.Write(anthropicDelta(i, map[string]any{"type": "thinking_delta", "thinking": p.Text}))
+		out.Write(anthropicDelta(i, map[string]any{"type": "signature_delta", "signature": p.Signature}))
+		out.Write(anthropicEvent("content_block_stop", map[string]any{"index": i}))
+	}
+	for _, c := range resp.Message.ToolCalls {
 		half := len(c.Arguments) / 2
 		out.Write(anthropicStart(i+1, map[string]any{"type": "tool_use", "id": c.ID, "name": c.Name, "input": struct{}{}}))
 		for _, piece := range []string{"", string(c.Arguments[:half]), string(c.Arguments[half:])} {
 			out.Write(anthropicDelta(i+1, map[string]any{"type": "input_json_delta", "partial_json": piece}))
 		}
-		out.Write(anthropicEvent("content_block_stop", map[string]any{"index": i + 1}))
+		i++
+		out.Write(anthropicEvent("content_block_stop", map[string]any{"index": i}))
 	}
 	stop := map[string]any{"stop_reason": anthropicStop(resp.Finish), "stop_sequence": nil}
 	out.Write(anthropicEvent("message_delta", map[string]any{"delta": stop, "usage": anthropicUsage(resp)}))
@@ -181,6 +191,9 @@ func (anthropic) end(_ core.ModelRequest, resp core.ModelResponse) []byte {
 
 func (anthropic) whole(_ core.ModelRequest, resp core.ModelResponse) []byte {
 	content := []any{}
+	for _, p := range anthropicThoughts(resp) {
+		content = append(content, map[string]any{"type": "thinking", "thinking": p.Text, "signature": p.Signature})
+	}
 	if resp.Message.Text != "" {
 		content = append(content, map[string]any{"type": "text", "text": resp.Message.Text})
 	}
@@ -188,6 +201,17 @@ func (anthropic) whole(_ core.ModelRequest, resp core.ModelResponse) []byte {
 		content = append(content, map[string]any{"type": "tool_use", "id": c.ID, "name": c.Name, "input": c.Arguments})
 	}
 	return mustJSON(anthropicMessage(content, anthropicStop(resp.Finish), anthropicUsage(resp)))
+}
+
+// anthropicThoughts are the thoughts of an answer that have a signature.
+func anthropicThoughts(resp core.ModelResponse) []core.Part {
+	var out []core.Part
+	for _, p := range resp.Message.Parts {
+		if p.Kind == core.PartReasoning && p.Signature != "" {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func (anthropic) errorBody(status int, message string) []byte {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/sutazai/sutazai/core"
@@ -135,7 +134,7 @@ func (a *answer) whole(r io.Reader) error {
 		return a.p.http.Malformed(err)
 	}
 	if len(m.Error) > 0 {
-		return a.p.streamError(m.Error)
+		return a.p.http.StreamError(m.Error)
 	}
 	if m.Type != "message" {
 		return a.p.http.Malformed(errors.New("the answer is no message"))
@@ -191,7 +190,7 @@ func (a *answer) event(b []byte) error {
 	}
 	switch e.Type {
 	case "error":
-		return a.p.streamError(e.Error)
+		return a.p.http.StreamError(e.Error)
 	case "message_start":
 		if e.Message != nil {
 			a.usage.update(e.Message.Usage)
@@ -247,7 +246,7 @@ func (a *answer) block(index int) *collected {
 // close tells the signature of what was thought, now that it is complete.
 func (a *answer) close(index int) {
 	if c := a.block(index); c != nil && c.Type == "thinking" {
-		a.tell(core.Delta{Signature: c.Signature})
+		a.tell(core.Delta{Signature: core.MakerAnthropic.Mark(c.Signature)})
 	}
 }
 
@@ -286,9 +285,9 @@ func (a *answer) response() (core.ModelResponse, error) {
 		case "text":
 			text.WriteString(c.text.String())
 		case "thinking":
-			m.Parts = append(m.Parts, core.Part{Kind: core.PartReasoning, Text: c.text.String(), Signature: c.Signature})
+			m.Parts = append(m.Parts, core.Part{Kind: core.PartReasoning, Text: c.text.String(), Signature: core.MakerAnthropic.Mark(c.Signature)})
 		case "redacted_thinking":
-			m.Parts = append(m.Parts, core.Part{Kind: core.PartReasoning, Data: []byte(c.Data)})
+			m.Parts = append(m.Parts, core.Part{Kind: core.PartReasoning, Data: []byte(core.MakerAnthropic.Mark(c.Data))})
 		case "tool_use":
 			input := []byte(c.input.String())
 			if len(input) == 0 {
@@ -326,47 +325,5 @@ func finishOf(reason string, calls int) core.FinishReason {
 		return core.FinishTools
 	default: // end_turn, stop_sequence, pause_turn
 		return core.FinishStop
-	}
-}
-
-// streamError maps an error in the middle of a 200 answer. The dialect names kinds where others give statuses.
-func (p *Provider) streamError(object json.RawMessage) error {
-	var e struct {
-		Type    string `json:"type"`
-		Message string `json:"message"`
-	}
-	if err := json.Unmarshal(object, &e); err != nil {
-		return p.http.Malformed(err)
-	}
-	known, err := json.Marshal(map[string]any{"type": e.Type, "message": e.Message, "code": statusOf(e.Type)})
-	if err != nil {
-		return p.http.Malformed(err)
-	}
-	return p.http.StreamError(known)
-}
-
-// statusOf is the status with which the dialect sends a kind of error.
-func statusOf(kind string) int {
-	switch kind {
-	case "invalid_request_error":
-		return http.StatusBadRequest
-	case "authentication_error":
-		return http.StatusUnauthorized
-	case "billing_error":
-		return http.StatusPaymentRequired
-	case "permission_error":
-		return http.StatusForbidden
-	case "not_found_error":
-		return http.StatusNotFound
-	case "request_too_large":
-		return http.StatusRequestEntityTooLarge
-	case "rate_limit_error":
-		return http.StatusTooManyRequests
-	case "timeout_error":
-		return http.StatusGatewayTimeout
-	case "overloaded_error":
-		return 529
-	default:
-		return http.StatusInternalServerError
 	}
 }

@@ -51,8 +51,8 @@ func TestPublishedAnswers(t *testing.T) {
 			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 472, OutputTokens: 89},
 		}},
 		{"thinking.sse", aimodelstest.Played{
-			Deltas: "R:The greatest common divisor of 1071 and 462: R:\n1071 = 2 * 462 + 147 S:EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds T:It is 21.", Text: "It is 21.",
-			Parts:  "reasoning|The greatest common divisor of 1071 and 462:\n1071 = 2 * 462 + 147||EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds;reasoning||EmwKAhgBEgy3va3pzix|;text|It is 21.||",
+			Deltas: "R:The greatest common divisor of 1071 and 462: R:\n1071 = 2 * 462 + 147 S:~sutazai.anthropic:EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds T:It is 21.", Text: "It is 21.",
+			Parts:  "reasoning|The greatest common divisor of 1071 and 462:\n1071 = 2 * 462 + 147||~sutazai.anthropic:EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds;reasoning||~sutazai.anthropic:EmwKAhgBEgy3va3pzix|;text|It is 21.||",
 			Finish: core.FinishStop, Stop: "END", Usage: core.Usage{InputTokens: 51, OutputTokens: 60, ReasoningTokens: 48},
 		}},
 		{"message.json", aimodelstest.Played{

@@ -123,8 +123,8 @@ func callID(id string) string {
 	}, id)
 }
 
-// parts translates content. What another provider's model thought has no signature, or a marked one, and is left out: the
-// dialect takes back only what its own models have signed.
+// parts translates content. What another maker's model thought is left out: the dialect takes back only what its own
+// models have signed.
 func parts(list []core.Part) ([]wireBlock, *core.Error) {
 	var out []wireBlock
 	for _, p := range list {
@@ -147,16 +147,13 @@ func block(p core.Part) (wireBlock, *core.Error) {
 		}
 		return wireBlock{Type: "text", Text: p.Text}, nil
 	case core.PartReasoning:
-		switch {
-		case marked(p.Signature) || marked(string(p.Data)):
-			return wireBlock{}, nil
-		case len(p.Data) > 0:
-			return wireBlock{Type: "redacted_thinking", Data: string(p.Data)}, nil
-		case p.Signature != "":
-			return wireBlock{Type: "thinking", Thinking: &p.Text, Signature: p.Signature}, nil
-		default:
-			return wireBlock{}, nil
+		if sealed, ok := core.MakerAnthropic.Own(string(p.Data)); ok {
+			return wireBlock{Type: "redacted_thinking", Data: sealed}, nil
 		}
+		if signature, ok := core.MakerAnthropic.Own(p.Signature); ok {
+			return wireBlock{Type: "thinking", Thinking: &p.Text, Signature: signature}, nil
+		}
+		return wireBlock{}, nil
 	case core.PartImage:
 		if p.URL != "" {
 			return wireBlock{Type: "image", Source: &wireSource{Type: "url", URL: p.URL}}, nil
@@ -168,9 +165,6 @@ func block(p core.Part) (wireBlock, *core.Error) {
 		return wireBlock{}, core.Errorf(core.CodeInvalid, "models of Anthropic's dialect take no %s; send text, an image, a PDF or a text file", p.Kind)
 	}
 }
-
-// marked says whether a signature is another provider's: those begin with its name and a colon, which base64 does not have.
-func marked(signature string) bool { return strings.Contains(signature, ":") }
 
 func document(p core.Part) (wireBlock, *core.Error) {
 	b := wireBlock{Type: "document", Title: p.Name}

@@ -64,8 +64,10 @@ func (p *Provider) Models(ctx context.Context) ([]core.Model, error) {
 	return models, nil
 }
 
-// Forwards says whether the call is in the server's own dialect.
-func (p *Provider) Forwards(c *dialect.Call) bool { return c.Dialect == dialect.Anthropic }
+// Forwards says whether the call is in the server's own dialect, and in nobody else's signatures.
+func (p *Provider) Forwards(c *dialect.Call) bool {
+	return c.Dialect == dialect.Anthropic && !c.Foreign()
+}
 
 // Forward makes one try with the client's own bytes; only the model's name is replaced.
 func (p *Provider) Forward(ctx context.Context, model string, c *dialect.Call) (*aimodels.Body, error) {

@@ -31,6 +31,7 @@ type wireRequest struct {
 	TopP          *float64        `json:"top_p,omitempty"`
 	TopK          *int            `json:"top_k,omitempty"`
 	Metadata      *wireMetadata   `json:"metadata,omitempty"`
+	ServiceTier   string          `json:"service_tier,omitempty"`
 	Stream        bool            `json:"stream"`
 }
 
@@ -43,6 +44,7 @@ type wireTool struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description,omitempty"`
 	InputSchema json.RawMessage `json:"input_schema"`
+	Strict      bool            `json:"strict,omitempty"`
 }
 
 type wireToolChoice struct {
@@ -71,8 +73,8 @@ type wireMetadata struct {
 	UserID string `json:"user_id"`
 }
 
-// newRequest translates a request. It refuses what the dialect has no form for (CodeInvalid). Lost are the seed and the
-// penalties, and the sampling settings with models that take none.
+// newRequest translates a request. It refuses what the dialect has no form for (CodeInvalid). Lost are the seed, the
+// penalties and the metadata, and the sampling settings with models that take none.
 func newRequest(req core.ModelRequest) (*wireRequest, *core.Error) {
 	g := generationOf(req.Model)
 	system, messages, err := conversation(req.Messages)
@@ -80,8 +82,8 @@ func newRequest(req core.ModelRequest) (*wireRequest, *core.Error) {
 		return nil, err
 	}
 	out := &wireRequest{
-		Model: req.Model, MaxTokens: req.MaxTokens, Messages: messages, Tools: tools(req.Tools), ToolChoice: toolChoice(req),
-		StopSequences: stops(req.Stop), Stream: true,
+		Model: req.Model, MaxTokens: req.MaxTokens, Messages: messages, Tools: tools(req.Tools, g), ToolChoice: toolChoice(req),
+		StopSequences: stops(req.Stop), ServiceTier: tier(req.ServiceTier), Stream: true,
 	}
 	if req.User != "" {
 		out.Metadata = &wireMetadata{req.User}
@@ -218,14 +220,38 @@ func stops(list []string) []string {
 	return out
 }
 
-func tools(specs []core.ToolSpec) []wireTool {
+// tier is the service tier in the dialect's words, which has no flex and no way to demand priority.
+func tier(t string) string {
+	switch t {
+	case "auto":
+		return t
+	case "default":
+		return "standard_only"
+	default:
+		return ""
+	}
+}
+
+// maxStrict is how many strict tools the dialect takes in one request.
+const maxStrict = 20
+
+// tools describes the tools. A strict one is asked for where the model knows it and the schema can be made to fit.
+func tools(specs []core.ToolSpec, g generation) []wireTool {
 	var out []wireTool
+	strict := 0
 	for _, s := range specs {
 		schema := s.Parameters
 		if len(schema) == 0 {
 			schema = json.RawMessage(`{"type":"object","properties":{}}`)
 		}
-		out = append(out, wireTool{s.Name, s.Description, schema})
+		t := wireTool{Name: s.Name, Description: s.Description, InputSchema: schema}
+		if s.Strict && g.takesSchemas() && strict < maxStrict {
+			if closed, ok, err := closedSchema(schema); err == nil && ok {
+				t.InputSchema, t.Strict = closed, true
+				strict++
+			}
+		}
+		out = append(out, t)
 	}
 	return out
 }

@@ -26,8 +26,8 @@ func conversation() []core.Message {
 		{Role: core.RoleSystem, Text: "In French."},
 		{
 			Role: core.RoleAssistant, Text: "I look.", Parts: []core.Part{
-				{Kind: core.PartReasoning, Text: "hm", Signature: "sig"}, {Kind: core.PartReasoning, Data: []byte("xyz")},
-				{Kind: core.PartReasoning, Text: "unsigned"}, {Kind: core.PartReasoning, Text: "other", Signature: "gemini:sig"}, {Kind: core.PartReasoning, Data: []byte("bedrock:xyz")},
+				{Kind: core.PartReasoning, Text: "hm", Signature: core.MakerAnthropic.Mark("sig")}, {Kind: core.PartReasoning, Data: []byte(core.MakerAnthropic.Mark("xyz"))},
+				{Kind: core.PartReasoning, Text: "unsigned"}, {Kind: core.PartReasoning, Text: "other", Signature: core.MakerGemini.Mark("sig")}, {Kind: core.PartReasoning, Data: []byte(core.MakerBedrock.Mark("xyz"))},
 				{Kind: core.PartText, Text: "I look."},
 			},
 			ToolCalls: []core.ToolCall{{ID: "functions.now:0", Name: "now", Arguments: json.RawMessage(`{"zone":"UTC"}`)}, {ID: "c2", Name: "look"}},
@@ -66,6 +66,11 @@ func TestRequests(t *testing.T) {
 func TestSettingsByGeneration(t *testing.T) {
 	t.Parallel()
 	tools := []core.ToolSpec{{Name: "now"}}
+	strict := core.ToolSpec{Name: "now", Strict: true, Parameters: json.RawMessage(`{"type":"object","properties":{"a":{"type":"integer","minimum":1}}}`)}
+	many := make([]core.ToolSpec, 21)
+	for i := range many {
+		many[i] = strict
+	}
 	for _, c := range []struct {
 		name string
 		req  core.ModelRequest
@@ -85,6 +90,13 @@ func TestSettingsByGeneration(t *testing.T) {
 		{"one sampler since 4.1", core.ModelRequest{Model: "claude-opus-4-1", Temperature: ptr(0.2), TopP: ptr(0.5)}, []string{`"temperature":0.2`}, []string{"top_p"}},
 		{"both before", core.ModelRequest{Model: "anthropic.claude-3-5-sonnet-20241022-v2", Temperature: ptr(0.2), TopP: ptr(0.5)}, []string{`"temperature":0.2`, `"top_p":0.5`}, nil},
 		{"one tool at a time", core.ModelRequest{Model: "m", Tools: tools, OneTool: true}, []string{`"tool_choice":{"type":"auto","disable_parallel_tool_use":true}`}, nil},
+		{"a strict tool has a schema that fits", core.ModelRequest{Model: "claude-sonnet-4-5", Tools: []core.ToolSpec{strict}}, []string{`{"name":"now","input_schema":{"type":"object","properties":{"a":{"type":"integer","description":"{minimum: 1}"}},"additionalProperties":false},"strict":true}`}, nil},
+		{"no more strict tools than it takes", core.ModelRequest{Model: "claude-sonnet-4-5", Tools: many}, []string{`"minimum":1}}}}]`, `"strict":true`}, nil},
+		{"an open tool is not strict", core.ModelRequest{Model: "claude-sonnet-4-5", Tools: []core.ToolSpec{{Name: "last", Strict: true, Parameters: json.RawMessage(`{"type":"object"}`)}}}, []string{`{"name":"last"`}, []string{"strict"}},
+		{"older models know no strict tools", core.ModelRequest{Model: "claude-sonnet-4-0", Tools: []core.ToolSpec{strict}}, []string{`"minimum":1`}, []string{"strict"}},
+		{"the usual tier", core.ModelRequest{Model: "m", ServiceTier: "default"}, []string{`"service_tier":"standard_only"`}, nil},
+		{"whatever tier", core.ModelRequest{Model: "m", ServiceTier: "auto"}, []string{`"service_tier":"auto"`}, nil},
+		{"a tier of others", core.ModelRequest{Model: "m", ServiceTier: "flex"}, nil, []string{"service_tier"}},
 		{"a choice without tools", core.ModelRequest{Model: "m", ToolChoice: "required"}, nil, []string{"tool_choice"}},
 		{"an open schema is asked for in words", core.ModelRequest{Model: "m", Schema: json.RawMessage(`{"type":"object"}`)}, []string{`JSON Schema: {\"type\":\"object\"}`}, []string{"output_config"}},
 	} {

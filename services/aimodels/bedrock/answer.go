@@ -73,6 +73,7 @@ type answer struct {
 	onDelta func(core.Delta)
 	form    string // the tool that is called with the answer
 	oneTool bool
+	maker   core.Maker // of the signatures
 	blocks  []*collected
 	stop    wireStop
 	usage   wireUsage
@@ -282,7 +283,7 @@ func (a *answer) onlyAnswer(c *collected) bool {
 // close tells the signature of what was thought, now that it is complete.
 func (a *answer) close(index int) {
 	if c := a.block(index); c != nil && c.signature != "" {
-		a.tell(core.Delta{Signature: mark + c.signature})
+		a.tell(core.Delta{Signature: a.maker.Mark(c.signature)})
 	}
 }
 
@@ -301,12 +302,12 @@ func (a *answer) response() (core.ModelResponse, error) {
 		if c.thought.Len() > 0 || c.signature != "" {
 			p := core.Part{Kind: core.PartReasoning, Text: c.thought.String()}
 			if c.signature != "" {
-				p.Signature = mark + c.signature
+				p.Signature = a.maker.Mark(c.signature)
 			}
 			m.Parts = append(m.Parts, p)
 		}
 		if len(c.hidden) > 0 {
-			m.Parts = append(m.Parts, core.Part{Kind: core.PartReasoning, Data: []byte(mark + base64.StdEncoding.EncodeToString(c.hidden))})
+			m.Parts = append(m.Parts, core.Part{Kind: core.PartReasoning, Data: []byte(core.MakerBedrock.Mark(base64.StdEncoding.EncodeToString(c.hidden)))})
 		}
 		switch {
 		case c.tool == nil || c.answers && !a.onlyAnswer(c):

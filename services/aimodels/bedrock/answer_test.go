@@ -77,15 +77,15 @@ func TestPublishedAnswers(t *testing.T) {
 			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 375, OutputTokens: 36},
 		}},
 		{"thinking.events", asked, aimodelstest.Played{
-			Deltas: "R:1071 = 2 * 462 R: + 147 S:bedrock:EqQBCgIYAhIM T:It is 21.", Text: "It is 21.",
-			Parts:  "reasoning|1071 = 2 * 462 + 147||bedrock:EqQBCgIYAhIM;reasoning||bedrock:aGlkZGVu|;text|It is 21.||",
+			Deltas: "R:1071 = 2 * 462 R: + 147 S:~sutazai.bedrock:EqQBCgIYAhIM T:It is 21.", Text: "It is 21.",
+			Parts:  "reasoning|1071 = 2 * 462 + 147||~sutazai.bedrock:EqQBCgIYAhIM;reasoning||~sutazai.bedrock:aGlkZGVu|;text|It is 21.||",
 			Finish: core.FinishStop, Usage: core.Usage{InputTokens: 51, OutputTokens: 60},
 		}},
 		{"answer-tool.events", formed, aimodelstest.Played{
 			Deltas: `T:{"ok":  T:true}`, Text: `{"ok": true}`, Finish: core.FinishStop, Usage: core.Usage{InputTokens: 1, OutputTokens: 2},
 		}},
 		{"message.json", asked, aimodelstest.Played{
-			Deltas: "R:hm S:bedrock:s T:I look.", Text: "I look.", Parts: "reasoning|hm||bedrock:s;reasoning||bedrock:aGlkZGVu|;text|I look.||",
+			Deltas: "R:hm S:~sutazai.bedrock:s T:I look.", Text: "I look.", Parts: "reasoning|hm||~sutazai.bedrock:s;reasoning||~sutazai.bedrock:aGlkZGVu|;text|I look.||",
 			Calls:  `tooluse_1 top_song {"sign": "WZPZ"}`,
 			Finish: core.FinishLength, Usage: core.Usage{InputTokens: 30, OutputTokens: 628},
 		}},

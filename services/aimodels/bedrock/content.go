@@ -13,9 +13,6 @@ import (
 	"github.com/sutazai/sutazai/core"
 )
 
-// mark begins the signatures, and the hidden thoughts, that this package gives out: only those go back to Bedrock.
-const mark = "bedrock:"
-
 // wireBlock is a block of content, of any kind: exactly one field is set.
 type wireBlock struct {
 	Text       string          `json:"text,omitempty"`
@@ -64,12 +61,15 @@ type wireThought struct {
 }
 
 // translator turns content into blocks; documents need names that differ.
-type translator struct{ documents int }
+type translator struct {
+	family    family
+	documents int
+}
 
 // conversation takes the system messages out, in their order, and joins neighbours of the same role: the dialect has one
 // system prompt, and tools' results are the user's.
-func conversation(list []core.Message) (system []wireBlock, out []wireMessage, err *core.Error) {
-	t := &translator{}
+func conversation(list []core.Message, f family) (system []wireBlock, out []wireMessage, err *core.Error) {
+	t := &translator{family: f}
 	out = []wireMessage{}
 	for _, m := range list {
 		if m.Role == core.RoleSystem {
@@ -150,7 +150,7 @@ func callID(id string) string {
 	}, id)
 }
 
-// parts translates content. What another provider's model thought is left out: models take back only what is theirs.
+// parts translates content. What another maker's model thought is left out: models take back only what is theirs.
 func (t *translator) parts(list []core.Part) ([]wireBlock, *core.Error) {
 	var out []wireBlock
 	for _, p := range list {
@@ -160,9 +160,9 @@ func (t *translator) parts(list []core.Part) ([]wireBlock, *core.Error) {
 				out = append(out, wireBlock{Text: p.Text})
 			}
 		case core.PartReasoning:
-			if hidden, ok := strings.CutPrefix(string(p.Data), mark); ok {
+			if hidden, ok := core.MakerBedrock.Own(string(p.Data)); ok {
 				out = append(out, wireBlock{Reasoning: &wireReasoning{Redacted: hidden}})
-			} else if signature, ok := strings.CutPrefix(p.Signature, mark); ok {
+			} else if signature, ok := t.family.maker().Own(p.Signature); ok {
 				out = append(out, wireBlock{Reasoning: &wireReasoning{Text: &wireThought{p.Text, signature}}})
 			}
 		case core.PartImage:

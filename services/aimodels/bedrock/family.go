@@ -31,6 +31,14 @@ func familyOf(model string) family {
 	return other
 }
 
+// maker is whose signatures the models give and take. Claude's are the same whoever's servers it runs on.
+func (f family) maker() core.Maker {
+	if f == claude {
+		return core.MakerAnthropic
+	}
+	return core.MakerBedrock
+}
+
 // further are the settings beyond those that all models take. Claude models' are Anthropic's.
 func (f family) further(req core.ModelRequest) map[string]any {
 	out := map[string]any{}

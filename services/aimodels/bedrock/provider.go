@@ -166,7 +166,7 @@ func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func
 		return core.ModelResponse{}, openErr
 	}
 	defer body.Close()
-	a := answer{p: p, onDelta: onDelta, form: in.form, oneTool: req.OneTool}
+	a := answer{p: p, onDelta: onDelta, form: in.form, oneTool: req.OneTool, maker: familyOf(req.Model).maker()}
 	var readErr error
 	if strings.HasPrefix(body.ContentType, "application/json") {
 		readErr = a.whole(body)

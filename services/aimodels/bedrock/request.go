@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 
 	"github.com/sutazai/sutazai/core"
@@ -19,13 +20,14 @@ const (
 
 // wireRequest is the body of POST /model/{model}/converse-stream.
 type wireRequest struct {
-	Messages  []wireMessage  `json:"messages"`
-	System    []wireBlock    `json:"system,omitempty"`
-	Inference *wireInference `json:"inferenceConfig,omitempty"`
-	Tools     *wireTools     `json:"toolConfig,omitempty"`
-	Output    *wireOutput    `json:"outputConfig,omitempty"`
-	Further   map[string]any `json:"additionalModelRequestFields,omitempty"`
-	Paths     []string       `json:"additionalModelResponseFieldPaths,omitempty"`
+	Messages  []wireMessage     `json:"messages"`
+	System    []wireBlock       `json:"system,omitempty"`
+	Inference *wireInference    `json:"inferenceConfig,omitempty"`
+	Tools     *wireTools        `json:"toolConfig,omitempty"`
+	Output    *wireOutput       `json:"outputConfig,omitempty"`
+	Further   map[string]any    `json:"additionalModelRequestFields,omitempty"`
+	Paths     []string          `json:"additionalModelResponseFieldPaths,omitempty"`
+	Metadata  map[string]string `json:"requestMetadata,omitempty"`
 
 	form string // the tool that is called with the answer; "" = the answer is text
 }
@@ -55,6 +57,7 @@ type wireToolSpec struct {
 	Name        string     `json:"name"`
 	Description string     `json:"description,omitempty"`
 	Schema      wireSchema `json:"inputSchema"`
+	Strict      bool       `json:"strict,omitempty"`
 }
 
 type wireSchema struct {
@@ -84,16 +87,16 @@ type wireTextSchema struct {
 }
 
 // newRequest translates a request. It refuses what the dialect has no form for (CodeInvalid). Lost are the seed, the
-// penalties and the user, and top_k and reasoning with families of models that have no known field for it; a bound of one
+// penalties, the user, the verbosity and the service tier, which most models refuse, and top_k and reasoning with families of models that have no known field for it; a bound of one
 // tool call is kept by dropping the others of an answer.
 func newRequest(req core.ModelRequest) (*wireRequest, *core.Error) {
 	f := familyOf(req.Model)
-	system, messages, err := conversation(req.Messages)
+	system, messages, err := conversation(req.Messages, f)
 	if err != nil {
 		return nil, err
 	}
-	out := &wireRequest{Messages: messages, System: system}
-	choice, barred := out.tools(req)
+	out := &wireRequest{Messages: messages, System: system, Metadata: notes(req.Metadata)}
+	choice, barred := out.tools(req, f)
 	if err := out.shape(req, f, barred, &choice); err != nil {
 		return nil, err
 	}
@@ -103,7 +106,10 @@ func newRequest(req core.ModelRequest) (*wireRequest, *core.Error) {
 	if choice != "" {
 		out.Tools.Choice = toolChoice(choice)
 	}
-	in := wireInference{MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, Stop: req.Stop}
+	in := wireInference{MaxTokens: req.MaxTokens, TopP: req.TopP, Stop: req.Stop}
+	if req.Temperature != nil {
+		in.Temperature = new(min(*req.Temperature, 1)) // other dialects go up to 2
+	}
 	if f == claude {
 		forced := req
 		if forced.ToolChoice = choice; choice != "" {
@@ -123,7 +129,7 @@ func newRequest(req core.ModelRequest) (*wireRequest, *core.Error) {
 
 // tools says which tools there are and gives the choice that the dialect has a form for, "" = the model decides. It wants
 // the tools that a conversation speaks of even where none may be called: they are barred then.
-func (w *wireRequest) tools(req core.ModelRequest) (choice string, barred bool) {
+func (w *wireRequest) tools(req core.ModelRequest, f family) (choice string, barred bool) {
 	specs := slices.Clone(req.Tools)
 	used := false
 	for _, m := range req.Messages {
@@ -142,6 +148,12 @@ func (w *wireRequest) tools(req core.ModelRequest) (choice string, barred bool) 
 		choice, barred = "", true
 	}
 	for _, s := range specs {
+		if s.Strict {
+			closed, ok, err := anthropic.ClosedSchema(s.Parameters)
+			if s.Strict = ok && err == nil && f.structured(req.Model) == native; s.Strict {
+				s.Parameters = closed
+			}
+		}
 		w.addTool(s)
 	}
 	return choice, barred
@@ -154,7 +166,7 @@ func (w *wireRequest) addTool(s core.ToolSpec) {
 	if w.Tools == nil {
 		w.Tools = &wireTools{}
 	}
-	w.Tools.Tools = append(w.Tools.Tools, wireTool{wireToolSpec{s.Name, s.Description, wireSchema{s.Parameters}}})
+	w.Tools.Tools = append(w.Tools.Tools, wireTool{wireToolSpec{s.Name, s.Description, wireSchema{s.Parameters}, s.Strict}})
 }
 
 // shape asks for an answer in JSON: in the dialect's structured output, by a tool that must be called with the answer, or in
@@ -188,6 +200,24 @@ func (w *wireRequest) shape(req core.ModelRequest, f family, barred bool, choice
 		w.System = append(w.System, wireBlock{Text: jsonOnly + " It follows this JSON Schema: " + string(req.Schema)})
 	}
 	return nil
+}
+
+// maxNotes is how many notes the dialect takes.
+const maxNotes = 16
+
+// notes are those of the metadata that the dialect takes: short ones without most signs.
+func notes(list map[string]string) map[string]string {
+	if len(list) > maxNotes {
+		return nil
+	}
+	fits := regexp.MustCompile(`^[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}$`)
+	out := map[string]string{}
+	for k, v := range list {
+		if k != "" && fits.MatchString(k) && fits.MatchString(v) {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // unusedName is a name for one more tool.

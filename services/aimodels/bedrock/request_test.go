@@ -24,8 +24,8 @@ func conversation() []core.Message {
 		{Role: core.RoleSystem, Text: "In French."},
 		{
 			Role: core.RoleAssistant, Text: "I look.", Parts: []core.Part{
-				{Kind: core.PartReasoning, Text: "hm", Signature: "bedrock:sig"}, {Kind: core.PartReasoning, Data: []byte("bedrock:eHl6")},
-				{Kind: core.PartReasoning, Text: "other", Signature: "anthropic:sig"}, {Kind: core.PartReasoning, Data: []byte("anthropic:eHl6")}, {Kind: core.PartText, Text: "I look."},
+				{Kind: core.PartReasoning, Text: "hm", Signature: core.MakerBedrock.Mark("sig")}, {Kind: core.PartReasoning, Data: []byte(core.MakerBedrock.Mark("eHl6"))},
+				{Kind: core.PartReasoning, Text: "other", Signature: core.MakerAnthropic.Mark("sig")}, {Kind: core.PartReasoning, Data: []byte(core.MakerAnthropic.Mark("eHl6"))}, {Kind: core.PartText, Text: "I look."},
 			},
 			ToolCalls: []core.ToolCall{{ID: "functions.now:0", Name: "now", Arguments: json.RawMessage(`{"zone":"UTC"}`)}, {ID: strings.Repeat("x", 65), Name: "look"}},
 		},
@@ -65,6 +65,7 @@ func TestRequests(t *testing.T) {
 func TestSettingsByFamily(t *testing.T) {
 	t.Parallel()
 	tools := []core.ToolSpec{{Name: "now"}}
+	strict := []core.ToolSpec{{Name: "now", Strict: true, Parameters: json.RawMessage(`{"type":"object","properties":{"a":{"type":"integer","minimum":1}}}`)}}
 	for _, c := range []struct {
 		name string
 		req  core.ModelRequest
@@ -82,6 +83,12 @@ func TestSettingsByFamily(t *testing.T) {
 		{"gpt-oss always thinks", core.ModelRequest{Model: "openai.gpt-oss-120b-1:0", Reasoning: "none"}, `"messages"`, "reasoning_effort"},
 		{"Claude is asked for the stop sequence", core.ModelRequest{Model: "anthropic.claude-3-haiku-20240307-v1:0"}, `["/stop_sequence"]`, ""},
 		{"a forced tool rules thinking out", core.ModelRequest{Model: "anthropic.claude-opus-4-6-v1:0", Tools: tools, ToolChoice: "required", Reasoning: "high"}, `"toolChoice":{"any":{}}`, "thinking"},
+		{"a strict tool has a schema that fits", core.ModelRequest{Model: "us.anthropic.claude-haiku-4-5-20251001-v1:0", Tools: strict}, `{"json":{"type":"object","properties":{"a":{"type":"integer","description":"{minimum: 1}"}},"additionalProperties":false}},"strict":true`, ""},
+		{"an open tool is not strict", core.ModelRequest{Model: "us.anthropic.claude-haiku-4-5-20251001-v1:0", Tools: []core.ToolSpec{{Name: "now", Strict: true}}}, `"toolSpec"`, "strict"},
+		{"older models know no strict tools", core.ModelRequest{Model: "anthropic.claude-3-haiku-20240307-v1:0", Tools: strict}, `"minimum":1`, "strict"},
+		{"no temperature above 1", core.ModelRequest{Model: "m", Temperature: new(1.7)}, `"temperature":1}`, "1.7"},
+		{"notes that fit", core.ModelRequest{Model: "m", Metadata: map[string]string{"team": "a-1", "odd": "a*b", "": "x"}}, `"requestMetadata":{"team":"a-1"}`, "odd"},
+		{"no notes", core.ModelRequest{Model: "m", Metadata: map[string]string{"odd": "a*b"}}, `"messages"`, "requestMetadata"},
 		{"the model decides", core.ModelRequest{Model: "m", Tools: tools}, `"toolSpec"`, "toolChoice"},
 		{"an open schema is asked for in words", core.ModelRequest{Model: "m", Schema: json.RawMessage(`{"type":"object"}`)}, `JSON Schema: {\"type\":\"object\"}`, "outputConfig"},
 	} {

@@ -168,8 +168,8 @@ func (a *answer) tell(d core.Delta) {
 func (a *answer) response() (core.ModelResponse, error) {
 	m := core.Message{Role: core.RoleAssistant, Text: a.text.String()}
 	if a.signature != "" {
-		a.tell(core.Delta{Signature: mark + a.signature})
-		a.signature = mark + a.signature
+		a.signature = core.MakerGemini.Mark(a.signature)
+		a.tell(core.Delta{Signature: a.signature})
 	}
 	if a.thought.Len() > 0 || a.signature != "" {
 		m.Parts = append(m.Parts, core.Part{Kind: core.PartReasoning, Text: a.thought.String(), Signature: a.signature})

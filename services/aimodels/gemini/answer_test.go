@@ -46,17 +46,17 @@ func TestPublishedAnswers(t *testing.T) {
 			Finish: core.FinishStop, Usage: core.Usage{InputTokens: 1108, OutputTokens: 5, CachedTokens: 1024},
 		}},
 		{"thinking.sse", false, aimodelstest.Played{
-			Deltas: "R:**Adding**\n\nThree primes. T:The sum is 10. S:gemini:CtcBAXLI2nx", Text: "The sum is 10.",
-			Parts:  "reasoning|**Adding**\n\nThree primes.||gemini:CtcBAXLI2nx;text|The sum is 10.||",
+			Deltas: "R:**Adding**\n\nThree primes. T:The sum is 10. S:~sutazai.gemini:CtcBAXLI2nx", Text: "The sum is 10.",
+			Parts:  "reasoning|**Adding**\n\nThree primes.||~sutazai.gemini:CtcBAXLI2nx;text|The sum is 10.||",
 			Finish: core.FinishStop, Usage: core.Usage{InputTokens: 14, OutputTokens: 46, ReasoningTokens: 40},
 		}},
 		{"tools.sse", false, aimodelstest.Played{
-			Deltas: "T:I look. S:gemini:EqQBCgIY", Text: "I look.", Parts: "reasoning|||gemini:EqQBCgIY;text|I look.||",
+			Deltas: "T:I look. S:~sutazai.gemini:EqQBCgIY", Text: "I look.", Parts: "reasoning|||~sutazai.gemini:EqQBCgIY;text|I look.||",
 			Calls:  `get_current_temperature {"location": "Paris"};f2 now {}`,
 			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 100, OutputTokens: 30},
 		}},
 		{"tools.sse", true, aimodelstest.Played{
-			Deltas: "T:I look. S:gemini:EqQBCgIY", Text: "I look.", Parts: "reasoning|||gemini:EqQBCgIY;text|I look.||",
+			Deltas: "T:I look. S:~sutazai.gemini:EqQBCgIY", Text: "I look.", Parts: "reasoning|||~sutazai.gemini:EqQBCgIY;text|I look.||",
 			Calls:  `get_current_temperature {"location": "Paris"}`,
 			Finish: core.FinishTools, Usage: core.Usage{InputTokens: 100, OutputTokens: 30},
 		}},

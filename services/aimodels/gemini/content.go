@@ -11,9 +11,6 @@ import (
 	"github.com/sutazai/sutazai/core"
 )
 
-// mark begins the signatures that this package gives out: only those go back to Gemini.
-const mark = "gemini:"
-
 // unsigned stands for the signature of a call that no Gemini model has made, or whose signature a client did not keep.
 // Models since 3 refuse a call without one; the API's documentation gives this value for such cases.
 const unsigned = "skip_thought_signature_validator"
@@ -103,7 +100,7 @@ func assistant(m core.Message, g generation) ([]wirePart, *core.Error) {
 	}
 	signature := ""
 	for _, p := range m.Parts {
-		if own, ok := strings.CutPrefix(p.Signature, mark); ok && p.Kind == core.PartReasoning {
+		if own, ok := core.MakerGemini.Own(p.Signature); ok && p.Kind == core.PartReasoning {
 			signature = own
 		}
 	}

@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/sutazai/sutazai/core"
@@ -17,6 +18,7 @@ type wireRequest struct {
 	Tools      []wireTools     `json:"tools,omitempty"`
 	ToolConfig *wireToolConfig `json:"toolConfig,omitempty"`
 	Generation wireGeneration  `json:"generationConfig"`
+	Tier       string          `json:"serviceTier,omitempty"`
 }
 
 type wireTools struct {
@@ -50,6 +52,7 @@ type wireGeneration struct {
 	Presence    *float64        `json:"presencePenalty,omitempty"`
 	Frequency   *float64        `json:"frequencyPenalty,omitempty"`
 	Thinking    *wireThinking   `json:"thinkingConfig,omitempty"`
+	Resolution  string          `json:"mediaResolution,omitempty"`
 }
 
 type wireThinking struct {
@@ -58,8 +61,9 @@ type wireThinking struct {
 	Include bool   `json:"includeThoughts,omitempty"`
 }
 
-// newRequest translates a request. It refuses what the dialect has no form for (CodeInvalid). Lost are the user, the name
-// of a schema and how closely to look at an image; a bound of one tool call is kept by dropping the others of an answer.
+// newRequest translates a request. It refuses what the dialect has no form for (CodeInvalid). Lost are the user, the metadata,
+// the verbosity, the name of a schema and that a tool is strict; a bound of one tool call is kept by dropping the others of
+// an answer.
 func newRequest(req core.ModelRequest) (*wireRequest, *core.Error) {
 	g := generationOf(req.Model)
 	system, contents, err := conversation(req.Messages, g)
@@ -69,7 +73,8 @@ func newRequest(req core.ModelRequest) (*wireRequest, *core.Error) {
 	out := &wireRequest{Contents: contents, Generation: wireGeneration{
 		Stop: req.Stop, MaxTokens: req.MaxTokens, Temperature: req.Temperature, TopP: req.TopP, TopK: req.TopK,
 		Presence: req.Presence, Frequency: req.Frequency, Thinking: g.thinking(req),
-	}}
+		Resolution: resolution(req.Messages),
+	}, Tier: tier(req.ServiceTier)}
 	if req.Seed != nil {
 		out.Generation.Seed = new(int32(*req.Seed)) //nolint:gosec // the dialect's seeds have 32 bits; the same one stays the same
 	}
@@ -81,6 +86,40 @@ func newRequest(req core.ModelRequest) (*wireRequest, *core.Error) {
 		out.System = &wireContent{Parts: []wirePart{{Text: strings.Join(system, "\n\n")}}}
 	}
 	return out, nil
+}
+
+// tier is the service tier in the dialect's words.
+func tier(t string) string {
+	switch t {
+	case "flex", "priority":
+		return t
+	case "default":
+		return "standard"
+	default:
+		return ""
+	}
+}
+
+// resolution says how closely to look at images, of which the dialect can only speak for all together: high where one of
+// them wants it, low where every one does.
+func resolution(list []core.Message) string {
+	low := false
+	for _, m := range list {
+		for _, p := range m.Parts {
+			switch {
+			case p.Kind != core.PartImage:
+			case p.Detail == "high":
+				return "MEDIA_RESOLUTION_HIGH"
+			case p.Detail == "low":
+				low = true
+			}
+		}
+	}
+	all := func(p core.Part) bool { return p.Kind == core.PartImage && p.Detail != "low" }
+	if !low || slices.ContainsFunc(list, func(m core.Message) bool { return slices.ContainsFunc(m.Parts, all) }) {
+		return ""
+	}
+	return "MEDIA_RESOLUTION_LOW"
 }
 
 // form asks for an answer in JSON: in the dialect's own form, else in words, which it returns. Models before 3 refuse the

@@ -31,7 +31,7 @@ func conversation() []core.Message {
 		{Role: core.RoleSystem, Text: "In French."},
 		{
 			Role: core.RoleAssistant, Text: "I look.", Parts: []core.Part{
-				{Kind: core.PartReasoning, Text: "hm", Signature: "gemini:sig"}, {Kind: core.PartReasoning, Text: "other", Signature: "anthropic:sig"}, {Kind: core.PartText, Text: "I look."},
+				{Kind: core.PartReasoning, Text: "hm", Signature: core.MakerGemini.Mark("sig")}, {Kind: core.PartReasoning, Text: "other", Signature: core.MakerAnthropic.Mark("sig")}, {Kind: core.PartText, Text: "I look."},
 			},
 			ToolCalls: []core.ToolCall{{ID: "c1", Name: "now", Arguments: json.RawMessage(`{"zone":"UTC"}`)}, {ID: "c2", Name: "look"}},
 		},
@@ -41,7 +41,7 @@ func conversation() []core.Message {
 		{Role: core.RoleTool, ToolCallID: "c3", Text: "one"},
 		{Role: core.RoleUser, Text: ""},
 		{Role: core.RoleUser, Text: "Go on."},
-		{Role: core.RoleAssistant, Text: "It is", Parts: []core.Part{{Kind: core.PartReasoning, Signature: "gemini:end"}, {Kind: core.PartText, Text: "It is"}}},
+		{Role: core.RoleAssistant, Text: "It is", Parts: []core.Part{{Kind: core.PartReasoning, Signature: core.MakerGemini.Mark("end")}, {Kind: core.PartText, Text: "It is"}}},
 	}
 }
 
@@ -87,6 +87,9 @@ func TestSettingsByGeneration(t *testing.T) {
 		{"3.1 Pro has", core.ModelRequest{Model: "gemini-3.1-pro", Reasoning: "medium"}, `{"thinkingLevel":"medium","includeThoughts":true}`, "thinkingBudget"},
 		{"3 Pro always thinks", core.ModelRequest{Model: "gemini-3-pro", Reasoning: "none"}, `{"thinkingLevel":"low"}`, "includeThoughts"},
 		{"the newest", core.ModelRequest{Model: "gemini-flash-latest", Reasoning: "minimal"}, `{"thinkingLevel":"minimal","includeThoughts":true}`, "thinkingBudget"},
+		{"a tier", core.ModelRequest{Model: "m", ServiceTier: "priority"}, `"serviceTier":"priority"`, ""},
+		{"the usual tier", core.ModelRequest{Model: "m", ServiceTier: "default"}, `"serviceTier":"standard"`, ""},
+		{"whatever tier", core.ModelRequest{Model: "m", ServiceTier: "auto"}, `"generationConfig":{}`, "serviceTier"},
 		{"no tool", core.ModelRequest{Model: "m", Tools: tools, ToolChoice: "none"}, `"mode":"NONE"`, ""},
 		{"some tool", core.ModelRequest{Model: "m", Tools: tools, ToolChoice: "required"}, `"mode":"ANY"`, "allowedFunctionNames"},
 		{"an object beside tools, before 3", core.ModelRequest{Model: "gemini-2.5-pro", Tools: tools, JSONObject: true}, `one JSON object`, "responseMimeType"},
@@ -98,6 +101,23 @@ func TestSettingsByGeneration(t *testing.T) {
 				t.Error(body)
 			}
 		})
+	}
+}
+
+func TestImagesAreLookedAtTogether(t *testing.T) {
+	t.Parallel()
+	for details, want := range map[string]string{
+		"low": `"mediaResolution":"MEDIA_RESOLUTION_LOW"`, "low low": `"mediaResolution":"MEDIA_RESOLUTION_LOW"`,
+		"low high": `"mediaResolution":"MEDIA_RESOLUTION_HIGH"`, "auto high": `"mediaResolution":"MEDIA_RESOLUTION_HIGH"`,
+		"low auto": `"generationConfig":{}`, "auto": `"generationConfig":{}`,
+	} {
+		req := core.ModelRequest{Model: "gemini-3-flash"}
+		for detail := range strings.FieldsSeq(details) {
+			req.Messages = append(req.Messages, core.Message{Role: core.RoleUser, Parts: []core.Part{{Kind: core.PartImage, Data: []byte("\x89PNG\r\n\x1a\n"), Detail: detail}}})
+		}
+		if body := string(underTest().Sent(t, req)); !strings.Contains(body, want) {
+			t.Errorf("%s: %s", details, body)
+		}
 	}
 }
 

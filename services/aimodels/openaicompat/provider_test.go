@@ -146,6 +146,44 @@ func TestAToolThatMustBeCalledIsNamed(t *testing.T) {
 	}
 }
 
+func TestOnlyServersWithOpenAIsNewestFieldsGetThem(t *testing.T) {
+	t.Parallel()
+	const closed, open = `{"type":"object","properties":{},"additionalProperties":false}`, `{"type":"object","properties":{}}`
+	for _, c := range []struct {
+		quirks, schema string
+		has, not       []string
+	}{
+		{"openai", closed, []string{`"verbosity":"low"`, `"service_tier":"flex"`, `"parameters":` + closed + `,"strict":true`, `"strict":true}`}, []string{"top_k", "metadata"}},
+		{"openai", open, []string{`"parameters":` + open + `}`, `"strict":false`}, []string{`"strict":true`}},
+		{"auto", closed, []string{`"verbosity":"low"`, `"service_tier":"flex"`, `"parameters":` + closed + `,"strict":true`, `"top_k":3`}, []string{"metadata"}},
+		{"groq", open, []string{`"parameters":` + open + `}`, `"strict":true`}, []string{"verbosity", "service_tier", "top_k"}},
+		{"llamacpp", closed, []string{`"parameters":` + closed + `}`, `"strict":true`, `"top_k":3`}, []string{"verbosity", "service_tier"}},
+	} {
+		s := aimodelstest.OpenAIServer(aimodelstest.Always(aimodelstest.Text("x")))
+		h := httptest.NewServer(s)
+		t.Cleanup(h.Close)
+		p := newProvider(t, openaicompat.Config{HTTP: aimodels.HTTPConfig{Name: "x", BaseURL: h.URL}, Quirks: c.quirks})
+		req := core.ModelRequest{
+			Model: "m", Tools: []core.ToolSpec{{Name: "look", Strict: true, Parameters: []byte(c.schema)}}, Schema: []byte(c.schema),
+			Metadata: map[string]string{"k": "v"}, ServiceTier: "flex", Verbosity: "low", TopK: new(3),
+		}
+		if _, err := p.Chat(t.Context(), req, nil); err != nil {
+			t.Fatal(err)
+		}
+		body := string(s.Requests()[0].Body)
+		for _, want := range c.has {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s: %s is missing in %s", c.quirks, want, body)
+			}
+		}
+		for _, odd := range c.not {
+			if strings.Contains(body, odd) {
+				t.Errorf("%s: %s is in %s", c.quirks, odd, body)
+			}
+		}
+	}
+}
+
 func TestBaseURLIsChecked(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "127.0.0.1:8000/v1", "ftp://h/v1", "http:///v1", "http://user:pw@h/v1", "http://h/v1?key=1"} {

@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/services/aimodels"
 )
 
 type wireMessage struct {
@@ -57,7 +58,8 @@ type wireDelta struct {
 	Reasoning        string `json:"reasoning"`         // OpenRouter, Groq
 }
 
-// request builds the body of a chat call. Extra fields come first, so that none of them replaces one of ours.
+// request builds the body of a chat call. Metadata is lost: servers take it only together with the wish to keep the answer.
+// Extra fields come first, so that none of them replaces one of ours.
 func (p *Provider) request(req core.ModelRequest) map[string]any {
 	body := map[string]any{}
 	maps.Copy(body, p.cfg.Extra)
@@ -70,7 +72,7 @@ func (p *Provider) request(req core.ModelRequest) map[string]any {
 	case len(req.Schema) > 0 && !p.quirks.noSchema:
 		body["response_format"] = map[string]any{
 			"type":        "json_schema",
-			"json_schema": map[string]any{"name": orElse(req.SchemaName, "answer"), "schema": req.Schema, "strict": true},
+			"json_schema": map[string]any{"name": orElse(req.SchemaName, "answer"), "schema": req.Schema, "strict": !p.quirks.newest || aimodels.FitsStrict(req.Schema)},
 		}
 	case len(req.Schema) > 0 || req.JSONObject:
 		body["response_format"] = map[string]any{"type": "json_object"}
@@ -87,11 +89,11 @@ func (p *Provider) request(req core.ModelRequest) map[string]any {
 	if len(req.Stop) > 0 {
 		body["stop"] = req.Stop
 	}
-	if req.Reasoning != "" {
-		body["reasoning_effort"] = req.Reasoning
-	}
-	if req.User != "" {
-		body["user"] = req.User
+	setText(body, "reasoning_effort", req.Reasoning)
+	setText(body, "user", req.User)
+	if p.quirks.newest {
+		setText(body, "verbosity", req.Verbosity)
+		setText(body, "service_tier", req.ServiceTier)
 	}
 	if p.quirks.noUsage {
 		delete(body, "stream_options")
@@ -108,11 +110,17 @@ func set[T any](body map[string]any, field string, v *T) {
 	}
 }
 
+func setText(body map[string]any, field, text string) {
+	if text != "" {
+		body[field] = text
+	}
+}
+
 func (p *Provider) tools(body map[string]any, req core.ModelRequest) {
 	if len(req.Tools) == 0 {
 		return
 	}
-	body["tools"] = tools(req.Tools)
+	body["tools"] = p.specs(req.Tools)
 	switch req.ToolChoice {
 	case "":
 	case "none":
@@ -153,16 +161,17 @@ type wireToolSpec struct {
 	Name        string          `json:"name"`
 	Description string          `json:"description,omitempty"`
 	Parameters  json.RawMessage `json:"parameters"`
+	Strict      bool            `json:"strict,omitempty"`
 }
 
-func tools(specs []core.ToolSpec) []wireTool {
+func (p *Provider) specs(specs []core.ToolSpec) []wireTool {
 	out := make([]wireTool, len(specs))
 	for i, s := range specs {
 		params := s.Parameters
 		if len(params) == 0 {
 			params = json.RawMessage(`{"type":"object","properties":{}}`)
 		}
-		out[i] = wireTool{Type: "function", Function: wireToolSpec{s.Name, s.Description, params}}
+		out[i] = wireTool{Type: "function", Function: wireToolSpec{s.Name, s.Description, params, s.Strict && p.quirks.newest && aimodels.FitsStrict(params)}}
 	}
 	return out
 }

@@ -187,9 +187,9 @@ func (a *answer) event(b []byte) error {
 		return a.finish(e.Response)
 	case "error":
 		if len(e.Error) > 0 && string(e.Error) != "null" {
-			return a.p.failure(e.Error)
+			return a.p.http.StreamError(e.Error)
 		}
-		return a.p.failure(b)
+		return a.p.http.StreamError(b)
 	}
 	return nil
 }
@@ -252,11 +252,12 @@ func (a *answer) item(it wireOutput) {
 			}
 			a.think(strings.Join(texts, "\n\n"))
 		}
-		if it.Encrypted != "" {
-			a.tell(core.Delta{Signature: it.Encrypted})
+		signature := core.MakerOpenAI.Mark(it.Encrypted)
+		if signature != "" {
+			a.tell(core.Delta{Signature: signature})
 		}
-		if text := a.thoughts.String(); text != "" || it.Encrypted != "" {
-			a.parts = append(a.parts, core.Part{Kind: core.PartReasoning, Text: text, Signature: it.Encrypted})
+		if text := a.thoughts.String(); text != "" || signature != "" {
+			a.parts = append(a.parts, core.Part{Kind: core.PartReasoning, Text: text, Signature: signature})
 		}
 		a.thoughts.Reset()
 		a.thought = ""
@@ -287,7 +288,7 @@ func (a *answer) finish(w *wireAnswer) error {
 		if err != nil {
 			return a.p.http.Malformed(err)
 		}
-		return a.p.failure(b)
+		return a.p.http.StreamError(b)
 	}
 	a.end = w
 	if a.text.Len() == 0 && len(a.calls) == 0 && len(a.parts) == 0 {
@@ -296,39 +297,6 @@ func (a *answer) finish(w *wireAnswer) error {
 		}
 	}
 	return nil
-}
-
-// failure maps an error that came inside a 200 answer. Its code is a word, of which one says that the server is
-// overloaded, and some that the request is wrong.
-func (p *Provider) failure(object []byte) error {
-	var e struct {
-		Code    json.RawMessage `json:"code"`
-		Type    string          `json:"type"`
-		Message string          `json:"message"`
-	}
-	if err := json.Unmarshal(object, &e); err != nil {
-		return p.http.Malformed(err)
-	}
-	word := strings.Trim(string(e.Code), `"`)
-	if _, err := strconv.Atoi(word); err == nil {
-		return p.http.StreamError(object)
-	}
-	mapped := map[string]any{"code": 500, "message": e.Message}
-	switch {
-	case strings.HasPrefix(word, "rate_limit"), word == "insufficient_quota", word == "too_many_requests":
-		mapped["code"] = 429
-	case word == "context_length_exceeded":
-		mapped["code"], mapped["type"] = 400, "exceed_context_size_error"
-	case word == "content_filter", word == "content_policy_violation", word == "bio_policy", word == "image_content_policy_violation":
-		mapped["code"], mapped["type"] = 400, "content_filter"
-	case strings.HasPrefix(word, "invalid_"), strings.HasPrefix(word, "image_"), strings.HasPrefix(word, "unsupported_"), word == "empty_image_file", word == "failed_to_download_image":
-		mapped["code"] = 400
-	}
-	b, err := json.Marshal(mapped)
-	if err != nil {
-		return p.http.Malformed(err)
-	}
-	return p.http.StreamError(b)
 }
 
 func (a *answer) response() (core.ModelResponse, error) {

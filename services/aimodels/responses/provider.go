@@ -58,6 +58,9 @@ func (p *Provider) Models(ctx context.Context) ([]core.Model, error) {
 // Chat makes one call. It always asks for a stream, so that a server that stops in mid answer is noticed; a server that
 // answers with one JSON object all the same is understood.
 func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
+	if err := heard(req.Messages); err != nil {
+		return core.ModelResponse{}, &aimodels.CallError{Err: err}
+	}
 	body, err := p.http.Post(ctx, "/responses", p.request(req))
 	if err != nil {
 		return core.ModelResponse{}, err
@@ -78,8 +81,10 @@ func (p *Provider) Chat(ctx context.Context, req core.ModelRequest, onDelta func
 	return a.response()
 }
 
-// Forwards says that calls of the Responses dialect go through as they are.
-func (p *Provider) Forwards(c *dialect.Call) bool { return c.Dialect == dialect.OpenAIResponses }
+// Forwards says that calls of the Responses dialect go through as they are, unless they hold another maker's signature.
+func (p *Provider) Forwards(c *dialect.Call) bool {
+	return c.Dialect == dialect.OpenAIResponses && !c.Foreign()
+}
 
 // Forward sends the client's own body. What is changed: the model's name, and the bound of the answer where money is
 // limited; fields that the settings add are added where the client does not give them.

@@ -94,7 +94,7 @@ func TestServersInTheWild(t *testing.T) {
 				event(`{"type":"response.output_item.done","item":{"type":"reasoning","id":"r","summary":[],"encrypted_content":"e1"}}`) +
 				event(`{"type":"response.output_item.done","item":{"type":"reasoning","id":"s","summary":[],"encrypted_content":"e2"}}`) +
 				textDelta("m", "Hi") + event(completed),
-			text: "Hi", thought: "a\n\nb|e1;|e2", finish: core.FinishStop,
+			text: "Hi", thought: "a\n\nb|~sutazai.openai:e1;|~sutazai.openai:e2", finish: core.FinishStop,
 		},
 		{
 			name: "cut off by the limit",
@@ -172,6 +172,13 @@ func TestRequests(t *testing.T) {
 			Messages: []core.Message{user}, MaxTokens: 50, Temperature: pointer(0.5), TopP: pointer(0.9), User: "ann", Seed: pointer(int64(1)), Stop: []string{"x"},
 			Schema: json.RawMessage(`{"type":"object","properties":{},"additionalProperties":false}`), SchemaName: "reply", Reasoning: "low",
 		},
+		"settings_of_openai": {
+			Messages: []core.Message{user}, Verbosity: "low", ServiceTier: "flex", Metadata: map[string]string{"k": "v"}, Schema: json.RawMessage(`{"type":"object","properties":{}}`),
+			Tools: []core.ToolSpec{
+				{Name: "fits", Strict: true, Parameters: json.RawMessage(`{"type":"object","properties":{},"additionalProperties":false}`)},
+				{Name: "open", Strict: true, Parameters: json.RawMessage(`{"type":"object","properties":{}}`)},
+			},
+		},
 		"json_object":  {Messages: []core.Message{user}, JSONObject: true, ReasoningMax: 4000},
 		"tools":        {Messages: []core.Message{user}, Tools: tools, ToolChoice: "required", OneTool: true},
 		"tools_none":   {Messages: []core.Message{user}, Tools: tools, ToolChoice: "none"},
@@ -182,9 +189,9 @@ func TestRequests(t *testing.T) {
 			{
 				Role: core.RoleAssistant, Text: "I look.",
 				Parts: []core.Part{
-					{Kind: core.PartReasoning, Text: "hm", Signature: "e1"}, {Kind: core.PartReasoning, Text: "another provider's"},
-					{Kind: core.PartReasoning, Text: "another provider's", Signature: "gemini:e3"},
-					{Kind: core.PartReasoning, Signature: "e2"}, {Kind: core.PartText, Text: "I look."},
+					{Kind: core.PartReasoning, Text: "hm", Signature: core.MakerOpenAI.Mark("e1")}, {Kind: core.PartReasoning, Text: "another provider's"},
+					{Kind: core.PartReasoning, Text: "another provider's", Signature: core.MakerAnthropic.Mark("e3")},
+					{Kind: core.PartReasoning, Signature: core.MakerOpenAI.Mark("e2")}, {Kind: core.PartText, Text: "I look."},
 				},
 				ToolCalls: []core.ToolCall{{ID: "c1", Name: "look", Arguments: json.RawMessage(`{"q":1}`)}, {ID: "c2", Name: "now", Arguments: json.RawMessage(`{}`)}},
 			},
@@ -210,6 +217,16 @@ func TestRequests(t *testing.T) {
 			}
 			aimodelstest.Golden(t, "testdata/requests/"+name+".json", *last, *update)
 		})
+	}
+}
+
+func TestAudioIsRefusedAndNotLost(t *testing.T) {
+	t.Parallel()
+	url, last := aimodelstest.Replay(t, http.StatusOK, "text/event-stream", event(completed))
+	p := newProvider(t, responses.Config{HTTP: aimodels.HTTPConfig{Name: "x", BaseURL: url}})
+	said := core.Message{Role: core.RoleUser, Parts: []core.Part{{Kind: core.PartAudio, Data: []byte("RIFF"), MediaType: "audio/wav"}}}
+	if _, err := p.Chat(t.Context(), core.ModelRequest{Model: "m", Messages: []core.Message{said}}, nil); core.CodeOf(err) != core.CodeInvalid || len(*last) > 0 {
+		t.Errorf("%v, sent %s", err, *last)
 	}
 }
 
@@ -246,7 +263,7 @@ func TestReasoningGoesBackToTheServerThatThought(t *testing.T) {
 	if first.Usage != (core.Usage{InputTokens: 9, OutputTokens: 8, CachedTokens: 7, ReasoningTokens: 6}) {
 		t.Errorf("usage %+v", first.Usage)
 	}
-	if last := deltas[len(deltas)-1]; last.Signature != "opaque" {
+	if last := deltas[len(deltas)-1]; last.Signature != core.MakerOpenAI.Mark("opaque") {
 		t.Errorf("deltas %+v", deltas)
 	}
 	if _, err := p.Chat(t.Context(), core.ModelRequest{Model: "m", Messages: []core.Message{{Role: core.RoleUser, Text: "?"}, first.Message}}, nil); err != nil {
@@ -268,6 +285,13 @@ func TestForwardChangesTheModelAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	call := &dialect.Call{Dialect: dialect.OpenAIResponses, Body: o, Model: "r/m"}
+	foreign, err := dialect.Scan([]byte(`{"model":"r/m","input":[{"type":"reasoning","encrypted_content":"` + core.MakerAnthropic.Mark("c2ln") + `"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Forwards(&dialect.Call{Dialect: dialect.OpenAIResponses, Body: foreign}) {
+		t.Error("another maker's signature goes through")
+	}
 	if !p.Forwards(call) || p.Forwards(&dialect.Call{Dialect: dialect.OpenAIChat}) {
 		t.Error("Forwards takes the wrong dialects")
 	}

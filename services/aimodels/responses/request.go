@@ -4,9 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
-	"strings"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/services/aimodels"
 )
 
 // wireItem is an item of the input, of any kind.
@@ -53,15 +53,8 @@ func (p *Provider) request(req core.ModelRequest) map[string]any {
 		body["instructions"] = instructions
 	}
 	tools(body, req)
-	switch {
-	case len(req.Schema) > 0:
-		name := req.SchemaName
-		if name == "" {
-			name = "answer"
-		}
-		body["text"] = map[string]any{"format": map[string]any{"type": "json_schema", "name": name, "schema": req.Schema, "strict": true}}
-	case req.JSONObject:
-		body["text"] = map[string]any{"format": map[string]any{"type": "json_object"}}
+	if text := form(req); len(text) > 0 {
+		body["text"] = text
 	}
 	if req.MaxTokens > 0 {
 		body["max_output_tokens"] = req.MaxTokens
@@ -75,8 +68,33 @@ func (p *Provider) request(req core.ModelRequest) map[string]any {
 	if req.User != "" {
 		body["user"] = req.User
 	}
+	if req.ServiceTier != "" {
+		body["service_tier"] = req.ServiceTier
+	}
+	if len(req.Metadata) > 0 {
+		body["metadata"] = req.Metadata
+	}
 	reasoning(body, req)
 	return body
+}
+
+// form says how the answer shall look.
+func form(req core.ModelRequest) map[string]any {
+	text := map[string]any{}
+	switch {
+	case len(req.Schema) > 0:
+		name := req.SchemaName
+		if name == "" {
+			name = "answer"
+		}
+		text["format"] = map[string]any{"type": "json_schema", "name": name, "schema": req.Schema, "strict": aimodels.FitsStrict(req.Schema)}
+	case req.JSONObject:
+		text["format"] = map[string]any{"type": "json_object"}
+	}
+	if req.Verbosity != "" {
+		text["verbosity"] = req.Verbosity
+	}
+	return text
 }
 
 func tools(body map[string]any, req core.ModelRequest) {
@@ -89,6 +107,7 @@ func tools(body map[string]any, req core.ModelRequest) {
 		if len(t.Parameters) == 0 {
 			list[i].Parameters = json.RawMessage(`{"type":"object","properties":{}}`)
 		}
+		list[i].Strict = t.Strict && aimodels.FitsStrict(t.Parameters)
 	}
 	body["tools"] = list
 	switch req.ToolChoice {
@@ -141,10 +160,22 @@ func reasoning(body map[string]any, req core.ModelRequest) {
 	}
 }
 
+// heard refuses audio, which the dialect has no form for (CodeInvalid).
+func heard(list []core.Message) *core.Error {
+	for _, m := range list {
+		for _, p := range m.Parts {
+			if p.Kind == core.PartAudio {
+				return core.Errorf(core.CodeInvalid, "models of the Responses dialect take no audio; send text, an image or a file, or use a provider of another kind")
+			}
+		}
+	}
+	return nil
+}
+
 func thought(list []core.Message) bool {
 	for _, m := range list {
 		for _, p := range m.Parts {
-			if signed(p) {
+			if _, ok := core.MakerOpenAI.Own(p.Signature); ok {
 				return true
 			}
 		}
@@ -173,18 +204,13 @@ func input(list []core.Message) (instructions string, items []wireItem) {
 	return instructions, items
 }
 
-// signed says whether a part is a thought that servers of this dialect have signed: other providers' signatures begin with
-// the provider's name and a colon, which base64 does not have.
-func signed(p core.Part) bool {
-	return p.Kind == core.PartReasoning && p.Signature != "" && !strings.Contains(p.Signature, ":")
-}
-
-// assistant is what the model thought, said and called, an item each. Other providers' thoughts are left out.
+// assistant is what the model thought, said and called, an item each. Other makers' thoughts are left out: servers of this
+// dialect take back only what their own models have signed.
 func assistant(m core.Message) []wireItem {
 	var out []wireItem
 	for _, p := range m.Parts {
-		if signed(p) {
-			it := wireItem{Type: "reasoning", Summary: []wirePart{}, Encrypted: p.Signature}
+		if signature, ok := core.MakerOpenAI.Own(p.Signature); ok {
+			it := wireItem{Type: "reasoning", Summary: []wirePart{}, Encrypted: signature}
 			if p.Text != "" {
 				it.Summary = append(it.Summary, wirePart{Type: "summary_text", Text: p.Text})
 			}

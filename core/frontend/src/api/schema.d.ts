@@ -44,6 +44,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents/{name}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare two versions of an agent
+         * @description Needs the scope read.
+         */
+        get: operations["diff-agent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{name}/version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Choose the published version that new runs use
+         * @description With an earlier number the agent is rolled back; with 0 new runs use the agent's file again.
+         *
+         *     Needs the scope admin.
+         */
+        put: operations["use-agent-version"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the published versions of an agent, newest first
+         * @description Needs the scope read.
+         */
+        get: operations["list-agent-versions"];
+        put?: never;
+        /**
+         * Publish an agent's file as a new version
+         * @description From then on new runs use the published version, and the file is the draft of the next. Runs under way keep the version that they began with.
+         *
+         *     Needs the scope admin.
+         */
+        post: operations["publish-agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/approvals": {
         parameters: {
             query?: never;
@@ -293,6 +361,114 @@ export interface paths {
          * @description Needs the scope admin.
          */
         delete: operations["revoke-key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/logins/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how a login goes
+         * @description Needs the scope run.
+         */
+        get: operations["get-mcp-login"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the servers that give agents tools
+         * @description Needs the scope read.
+         */
+        get: operations["list-mcp-servers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a server with its tools and what changed of them
+         * @description Needs the scope read.
+         */
+        get: operations["get-mcp-server"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{name}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve what a server says of its tools
+         * @description Nobody can call a tool whose description is new or has changed before it is approved. All of the tools are approved or none; 409 where a description has changed since it was looked at.
+         *
+         *     Needs the scope admin.
+         */
+        post: operations["approve-mcp-tools"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcp/servers/{name}/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a login at a server
+         * @description The person opens the address of the answer in a browser. A login that others use too, of everybody or a project, needs the right admin.
+         *
+         *     Needs the scope run.
+         */
+        post: operations["login-mcp-server"];
+        /**
+         * Forget a login at a server
+         * @description Needs the scope run.
+         */
+        delete: operations["logout-mcp-server"];
         options?: never;
         head?: never;
         patch?: never;
@@ -680,7 +856,10 @@ export interface components {
         Agent: {
             agents: string[];
             description: string;
+            effect?: string;
+            handoffs?: string[];
             instructions: string;
+            kind?: string;
             knowledge?: string[];
             limits: components["schemas"]["Limits"];
             /** Format: int64 */
@@ -688,6 +867,10 @@ export interface components {
             model: string;
             name: string;
             output?: unknown;
+            peer?: string;
+            queue?: string;
+            skills?: string[];
+            team?: components["schemas"]["Team"];
             /** Format: double */
             temperature?: number;
             tools: components["schemas"]["ToolGrant"][];
@@ -697,7 +880,22 @@ export interface components {
             /** Format: int64 */
             active: number;
             agent: components["schemas"]["Agent"];
+            draft?: string;
             errors: string[];
+            /** Format: int64 */
+            published: number;
+        };
+        AgentVersion: {
+            agent: string;
+            current: boolean;
+            definition: components["schemas"]["Agent"];
+            note: string;
+            /** Format: int64 */
+            number: number;
+            /** Format: date-time */
+            published_at: string;
+            published_by: string;
+            version: string;
         };
         Approval: {
             agent: string;
@@ -712,6 +910,7 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
             id: string;
+            queue?: string;
             /** @enum {string} */
             reason: "policy" | "interrupted" | "question";
             result?: string;
@@ -721,6 +920,10 @@ export interface components {
             /** Format: int64 */
             step: number;
             tool: string;
+        };
+        ApproveMCPInput: {
+            /** @description The tools to approve, each with the hash of the description that was looked at. */
+            tools: components["schemas"]["MCPApproval"][];
         };
         Attempt: {
             error?: string;
@@ -882,6 +1085,12 @@ export interface components {
             /** @description With done: what the call is to have answered. */
             result?: string | null;
         };
+        DiffView: {
+            /** @description Unified; empty where both are the same. */
+            diff: string;
+            from: string;
+            to: string;
+        };
         FieldError: {
             field: string;
             message: string;
@@ -921,6 +1130,84 @@ export interface components {
             password: string;
             username: string;
         };
+        MCPApproval: {
+            hash: string;
+            tool: string;
+        };
+        MCPChange: {
+            after: string;
+            before: string;
+            field: string;
+        };
+        MCPLogin: {
+            error: string;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            owner: string;
+            server: string;
+            state: string;
+            url: string;
+        };
+        MCPServer: {
+            auth: string;
+            detail: string;
+            login: string;
+            name: string;
+            /** Format: int64 */
+            pending: number;
+            per: string;
+            pin: string;
+            protocol: string;
+            /** Format: int64 */
+            restarts: number;
+            /** Format: date-time */
+            since: string;
+            software: string;
+            state: string;
+            transport: string;
+            /** Format: int64 */
+            usable: number;
+        };
+        MCPServerDetails: {
+            auth: string;
+            detail: string;
+            login: string;
+            name: string;
+            /** Format: int64 */
+            pending: number;
+            per: string;
+            pin: string;
+            problems: string[];
+            protocol: string;
+            /** Format: int64 */
+            restarts: number;
+            /** Format: date-time */
+            since: string;
+            software: string;
+            state: string;
+            tools: components["schemas"]["MCPTool"][];
+            transport: string;
+            /** Format: int64 */
+            usable: number;
+        };
+        MCPTool: {
+            /** Format: date-time */
+            approved_at: string | null;
+            approved_by: string;
+            changes: components["schemas"]["MCPChange"][];
+            definition: unknown;
+            description: string;
+            effect: string;
+            flow: string[];
+            hash: string;
+            name: string;
+            state: string;
+        };
+        McpLoginInput: {
+            /** @description Whose login it is, where projects log in; empty: the caller's. */
+            project?: string | null;
+        };
         Me: {
             actor: string;
             /** @enum {string} */
@@ -936,6 +1223,8 @@ export interface components {
             is_error?: boolean;
             /** @enum {string} */
             role: "system" | "user" | "assistant" | "tool";
+            /** Format: int64 */
+            summary_to?: number;
             text: string;
             tool_call_id?: string;
             tool_calls?: components["schemas"]["ToolCall"][];
@@ -1046,6 +1335,11 @@ export interface components {
             /** @description Give it as before to get the following page; empty at the end. */
             next: string;
         };
+        PageAgentVersion: {
+            items: components["schemas"]["AgentVersion"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
         PageApproval: {
             items: components["schemas"]["Approval"][];
             /** @description Give it as before to get the following page; empty at the end. */
@@ -1063,6 +1357,11 @@ export interface components {
         };
         PageCredential: {
             items: components["schemas"]["Credential"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
+        PageMCPServer: {
+            items: components["schemas"]["MCPServer"][];
             /** @description Give it as before to get the following page; empty at the end. */
             next: string;
         };
@@ -1125,6 +1424,10 @@ export interface components {
              * @example /api/docs#error-invalid
              */
             type: string;
+        };
+        PublishInput: {
+            /** @description What has changed, in a line. */
+            note?: string | null;
         };
         Rotated: {
             /**
@@ -1239,6 +1542,13 @@ export interface components {
             status: "pending" | "running" | "waiting" | "succeeded" | "failed" | "cancelled";
             usage: components["schemas"]["Usage"];
         };
+        Team: {
+            choices?: string[];
+            members: string[];
+            pattern: string;
+            /** Format: int64 */
+            rounds?: number;
+        };
         ToolCall: {
             arguments: unknown;
             id: string;
@@ -1307,6 +1617,13 @@ export interface components {
              */
             saved_usd: number;
         };
+        UseInput: {
+            /**
+             * Format: int64
+             * @description Of the published version that new runs use; 0 = the agent's file.
+             */
+            number: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -1363,6 +1680,143 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AgentStatus"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "diff-agent": {
+        parameters: {
+            query?: {
+                /** @description A number, the 12 characters that a run names, or draft; left out, the version in use. */
+                from?: string;
+                /** @description As from; left out, draft. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiffView"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "use-agent-version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UseInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageAgentVersion"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-agent-versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageAgentVersion"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "publish-agent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublishInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentVersion"];
                 };
             };
             /** @description A problem, as RFC 9457 writes it. */
@@ -1904,6 +2358,194 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["APIKey"];
                 };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-mcp-login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPLogin"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-mcp-servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageMCPServer"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server, as in mcp.servers of the settings. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServerDetails"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "approve-mcp-tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveMCPInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPServerDetails"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "login-mcp-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["McpLoginInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MCPLogin"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "logout-mcp-server": {
+        parameters: {
+            query?: {
+                /** @description Whose login it is, where projects log in; empty: the caller's. */
+                project?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem, as RFC 9457 writes it. */
             default: {

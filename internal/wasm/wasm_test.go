@@ -1,0 +1,296 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sutazai/sutazai/core"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// program builds the test program once.
+var program = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "wasm")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "program.wasm")
+	cmd := exec.Command("go", "build", "-o", file, "./testdata/program")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	return os.ReadFile(file)
+})
+
+type bundle struct {
+	t         *testing.T
+	tool      *Tool
+	workspace string
+}
+
+func setup(t *testing.T, change func(m *manifest)) bundle {
+	t.Helper()
+	code, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := manifest{
+		Name: "program", Description: "Does what it is told.", Effect: core.EffectReadOnly, Workspace: true,
+		Parameters: json.RawMessage(`{"type":"object"}`),
+	}
+	if change != nil {
+		change(&m)
+	}
+	b := bundle{t: t, workspace: t.TempDir()}
+	dir := t.TempDir()
+	put(t, dir, "program.wasm", code)
+	description, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "program.json", description)
+	tools, problems := Load(dir, Deps{
+		Workspace: func(string) (*os.Root, error) { return os.OpenRoot(b.workspace) },
+		OutputMax: func() int { return 10_000 },
+	})
+	if len(problems) > 0 || len(tools) != 1 {
+		t.Fatal(tools, problems)
+	}
+	b.tool = tools[0]
+	t.Cleanup(func() {
+		if err := b.tool.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func put(t *testing.T, dir, name string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b bundle) call(do, path string) (string, error) {
+	b.t.Helper()
+	args, err := json.Marshal(map[string]string{"Do": do, "Path": path})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.tool.Call(b.t.Context(), core.ToolInvocation{Name: "program", Arguments: args, Workspace: "w"})
+}
+
+// refused is the message of a call that must fail.
+func (b bundle) refused(do, path string) string {
+	b.t.Helper()
+	text, err := b.call(do, path)
+	if err == nil {
+		b.t.Errorf("%s %s succeeded: %q", do, path, text)
+		return ""
+	}
+	return core.MessageOf(err)
+}
+
+func TestAProgramGetsItsArgumentsAndGivesItsResult(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	put(t, b.workspace, "a.txt", []byte("content"))
+	for range 2 { // every call is a fresh instance
+		if text, err := b.call("greet", "you"); err != nil || text != "hello you" {
+			t.Errorf("got %q, %v", text, err)
+		}
+	}
+	if text, err := b.call("read", "/workspace/a.txt"); err != nil || text != "content" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if text, err := b.call("environment", ""); err != nil || text != "0" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if got := b.refused("fail", ""); got != "program ended with exit code 3: as wished" {
+		t.Error(got)
+	}
+	if got := b.refused("panic", ""); !strings.HasPrefix(got, "program ended with exit code 2: panic: as wished") {
+		t.Error(got)
+	}
+	spec := b.tool.Spec()
+	if spec.Name != "program" || spec.Effect != core.EffectReadOnly || !spec.Flow.Has(core.FlowPrivate) {
+		t.Errorf("got %+v", spec)
+	}
+}
+
+func TestAProgramReachesNothingOutside(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	outside := t.TempDir()
+	put(t, outside, "secret", []byte("secret"))
+	put(t, b.workspace, "a.txt", []byte("kept"))
+	if err := os.Symlink(filepath.Join(outside, "secret"), filepath.Join(b.workspace, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(b.workspace, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, x := range []struct{ do, path string }{
+		{"read", filepath.Join(outside, "secret")},
+		{"read", "/workspace/../" + filepath.Join(outside, "secret")},
+		{"read", "/workspace/link"},
+		{"read", "/workspace/pipe"},
+		{"read", "/etc/passwd"},
+		{"read", "/proc/self/environ"},
+		{"write", "/workspace/new.txt"},
+		{"write", "/workspace/a.txt"},
+		{"write", filepath.Join(outside, "new.txt")},
+		{"remove", "/workspace/a.txt"},
+		{"open", "/workspace/a.txt"},
+		{"dial", l.Addr().String()},
+	} {
+		t.Run(x.do+" "+x.path, func(t *testing.T) {
+			if got := b.refused(x.do, x.path); !strings.HasPrefix(got, "program ended with exit code 3: ") {
+				t.Error(got)
+			}
+		})
+	}
+	if got, err := os.ReadFile(filepath.Join(b.workspace, "a.txt")); err != nil || string(got) != "kept" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestAProgramWithoutAWorkspaceSeesNoFiles(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(m *manifest) { m.Workspace = false })
+	put(t, b.workspace, "a.txt", []byte("content"))
+	if got := b.refused("read", "/workspace/a.txt"); !strings.HasPrefix(got, "program ended with exit code 3: ") {
+		t.Error(got)
+	}
+	if b.tool.Spec().Flow != 0 {
+		t.Error("it has nothing private to tell")
+	}
+}
+
+func TestAProgramIsBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(m *manifest) { m.MemoryMB, m.Timeout = 32, 2 })
+	if _, err := b.call("greet", "compiled"); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct{ do, want string }{
+		{"loop", "program took longer than 2s and was ended; ask for less at once"},
+		{"sleep", "program took longer than 2s and was ended; ask for less at once"},
+		{"memory", "program ended with exit code 2: "},
+		{"output", "program wrote more than 10000 bytes; ask for less at once"},
+	} {
+		t.Run(x.do, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			if got := b.refused(x.do, ""); !strings.HasPrefix(got, x.want) {
+				t.Error(got)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestACancelledCallEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.tool.Call(ctx, core.ToolInvocation{Arguments: []byte(`{"Do":"sleep"}`)})
+		done <- err
+	}()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) && core.CodeOf(err) != core.CodeUnavailable {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A program of a few bytes whose table asks for as much as there is.
+func TestATableCannotFillTheServersMemory(t *testing.T) {
+	t.Parallel()
+	greedy := bytes.Join([][]byte{
+		[]byte("\x00asm\x01\x00\x00\x00"),
+		{1, 4, 1, 0x60, 0, 0}, // type 0: a function without arguments and results
+		{3, 2, 1, 0},          // function 0 has it
+		{4, 4, 1, 0x70, 0, 0}, // a table of functions without a bound
+		{7, 10, 1, 6, '_', 's', 't', 'a', 'r', 't', 0, 0},
+		// ref.null func, i32.const 2^30, table.grow 0, drop
+		{10, 16, 1, 14, 0, 0xd0, 0x70, 0x41, 0x80, 0x80, 0x80, 0x80, 0x04, 0xfc, 0x0f, 0, 0x1a, 0x0b},
+	}, nil)
+	dir := t.TempDir()
+	put(t, dir, "greedy.wasm", greedy)
+	put(t, dir, "greedy.json", []byte(`{"name":"greedy","description":"d","parameters":{"type":"object"},"effect":"read_only"}`))
+	tools, problems := Load(dir, Deps{OutputMax: func() int { return 100 }})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	defer tools[0].Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := tools[0].Call(t.Context(), core.ToolInvocation{Arguments: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<30 {
+		t.Errorf("the call took %d MB", grown>>20)
+	}
+}
+
+func TestAFolderIsReadAndItsMistakesAreNamed(t *testing.T) {
+	t.Parallel()
+	if tools, problems := Load(filepath.Join(t.TempDir(), "none"), Deps{}); len(tools)+len(problems) > 0 {
+		t.Errorf("got %v, %v", tools, problems)
+	}
+	const empty = "\x00asm\x01\x00\x00\x00"
+	good := `{"name":"%s","description":"d","parameters":{"type":"object"},"effect":"read_only"}`
+	for _, x := range []struct{ name, code, description, want string }{
+		{"none", empty, "", "has no description: write"},
+		{"json", empty, "{", "is not a description: unexpected EOF"},
+		{"unknown", empty, `{"name":"a","descripton":"x"}`, `unknown field "descripton"`},
+		{"name", empty, fmt.Sprintf(good, "Bad-Name"), `name is "Bad-Name"`},
+		{"effect", empty, `{"name":"a","description":"d","parameters":{"type":"object"},"effect":"maybe"}`, `effect is "maybe"`},
+		{"memory", empty, `{"name":"a","description":"d","parameters":{},"effect":"unsafe","memory_mb":5000}`, "memory_mb is 5000; expected 1 to 1024"},
+		{"no program", "#!/bin/sh", fmt.Sprintf(good, "a"), "is not a WebAssembly program"},
+		{"cut off", empty + "\x04\x7f", fmt.Sprintf(good, "a"), "it is cut off"},
+		{"large table", empty + "\x04\x07\x01\x70\x00\x80\x80\x80\x08", fmt.Sprintf(good, "a"), "too large"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			put(t, dir, "x.wasm", []byte(x.code))
+			if x.description != "" {
+				put(t, dir, "x.json", []byte(x.description))
+			}
+			tools, problems := Load(dir, Deps{})
+			if len(tools) > 0 || len(problems) != 1 || !strings.Contains(core.MessageOf(problems[0]), x.want) {
+				t.Errorf("got %v, %v", tools, problems)
+			}
+		})
+	}
+}
