@@ -58,7 +58,7 @@ check-modules:
 .PHONY: lint
 lint: $(LINTER) ## look for mistakes that the compiler does not see
 	@$(GO) vet ./...
-	@$(GO) vet -tags bench,chaos,e2e,gateway,hostile ./...
+	@$(GO) vet -tags bench,chaos,e2e,gateway,hostile,mcp,mutate ./...
 	@CGO_ENABLED=0 $(LINTER) run ./...
 
 # Built from the Go module proxy, checked by the checksum database; about a minute on two cores, once.
@@ -118,12 +118,18 @@ chaos: build ## kill the server at random moments under load, on both databases
 	@$(TEST_POSTGRES) scripts/maintenance/gate.sh chaos
 
 .PHONY: interop
-interop: build sdk ## unmodified OpenAI, Anthropic and Ollama clients (npm, Python and Go) against the server
+interop: build sdk ## unmodified OpenAI, Anthropic and Ollama clients (npm, Python and Go), the official MCP suite, and ACP clients and agents
 	@scripts/maintenance/gate.sh e2e -run 'OpenAI|Responses|Anthropic|Ollama'
+	@scripts/maintenance/gate.sh mcp
+	@scripts/maintenance/gate.sh acp
 
 .PHONY: sdk
 sdk: ## the Go clients of OpenAI and Anthropic read what the gateway answers and sends
 	@scripts/maintenance/gate.sh sdk
+
+.PHONY: mutate
+mutate: ## malformed messages of every protocol, to the server and from peers
+	@scripts/maintenance/gate.sh mutate
 
 .PHONY: hostile
 hostile: ## attacks that must fail, counted by class

@@ -2,6 +2,7 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -298,7 +299,7 @@ func brokenSettings() []broken {
 
 func TestWhatIsWrongIsSaidExactly(t *testing.T) {
 	t.Parallel()
-	for _, tc := range append(brokenSettings(), brokenModels()...) {
+	for _, tc := range slices.Concat(brokenSettings(), brokenModels(), brokenMCP()) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			dir := write(t, "sutazai.yaml", tc.file)
@@ -321,7 +322,7 @@ func TestWhatIsWrongIsSaidExactly(t *testing.T) {
 
 func TestTheSchemaRejectsWhatItCanSee(t *testing.T) {
 	t.Parallel()
-	for _, tc := range append(brokenSettings(), brokenModels()...) {
+	for _, tc := range slices.Concat(brokenSettings(), brokenModels(), brokenMCP()) {
 		if tc.loose {
 			continue
 		}

@@ -85,8 +85,9 @@ type Database struct {
 
 // Agents is where agent files lie and what a run may use when its file and request say nothing.
 type Agents struct {
-	Dir    string `yaml:"dir"` // absolute after Load
-	Limits Limits `yaml:"limits" reload:"true"`
+	Dir         string `yaml:"dir"` // absolute after Load
+	Evaluations string `yaml:"evaluations" enum:"optional,required" reload:"true"`
+	Limits      Limits `yaml:"limits" reload:"true"`
 }
 
 // Limits are the default limits of a run.

@@ -15,6 +15,13 @@ type EvaluationSet struct {
 	Cases   []EvaluationCase `json:"cases"`
 }
 
+// EvaluationSetStatus is a set as it stands in its file.
+type EvaluationSetStatus struct {
+	Set    EvaluationSet `json:"set"`
+	Source string        `json:"source"` // folder of its file; "shipped" = it comes with the program
+	Errors []string      `json:"errors"` // "file:line: message"; with any, the set cannot be used
+}
+
 // EvaluationCase is one task with its checks, all of which must hold.
 type EvaluationCase struct {
 	Name   string            `json:"name"`
@@ -25,10 +32,17 @@ type EvaluationCase struct {
 	Script []EvaluationTurn `json:"script,omitempty"`
 }
 
-// EvaluationTurn is one answer of a scripted model: text, or calls of tools.
+// EvaluationTurn is one answer of a scripted model: text, calls of tools, or both.
 type EvaluationTurn struct {
-	Say  string                     `json:"say,omitempty" yaml:"say"`
-	Call map[string]json.RawMessage `json:"call,omitempty" yaml:"-"` // arguments by tool
+	To    string           `json:"to,omitempty"` // the conversation whose task is this text; "" = the case's own
+	Say   string           `json:"say,omitempty"`
+	Calls []EvaluationCall `json:"calls,omitempty"`
+}
+
+// EvaluationCall is a call that a scripted model makes.
+type EvaluationCall struct {
+	Tool      string          `json:"tool"`
+	Arguments json.RawMessage `json:"arguments"`
 }
 
 // CheckKind says what a check looks at.
@@ -40,22 +54,24 @@ const (
 	CheckNotContains CheckKind = "not_contains" // the answer does not
 	CheckRegex       CheckKind = "regex"        // the answer matches the regular expression (RE2)
 	CheckSchema      CheckKind = "schema"       // the answer is JSON that the schema accepts
-	CheckTool        CheckKind = "tool_called"  // a step called the tool
+	CheckTool        CheckKind = "tool_called"  // a step called the tool, or gave work to the agent of that name
 	CheckNoTool      CheckKind = "tool_not_called"
-	CheckFile        CheckKind = "file_written" // the workspace holds the file at the end
-	CheckCost        CheckKind = "max_cost_usd"
-	CheckSeconds     CheckKind = "max_seconds" // running time, without waits
+	CheckFile        CheckKind = "file_written" // the workspace holds the file at the end, and not as it was attached
+	CheckCost        CheckKind = "max_cost_usd" // of the run with its sub-runs
+	CheckSeconds     CheckKind = "max_seconds"  // from the run's start to its end
 	CheckSteps       CheckKind = "max_steps"
 	CheckJudge       CheckKind = "judge" // a model finds the sentence true of the answer
 	CheckFails       CheckKind = "fails" // the run fails, and its error holds the text
+	CheckAsks        CheckKind = "asks"  // the run stops to ask a person about a call of the tool; it is cancelled then
 )
 
 // EvaluationCheck is one thing that must be true.
 type EvaluationCheck struct {
-	Kind   CheckKind       `json:"kind"`
-	Text   string          `json:"text,omitempty"`
-	Schema json.RawMessage `json:"schema,omitempty"`
-	Number float64         `json:"number,omitempty"`
+	Kind     CheckKind       `json:"kind"`
+	Text     string          `json:"text,omitempty"`     // what the kind looks for: text, pattern, tool, file or sentence
+	Contains string          `json:"contains,omitempty"` // of file_written: what the file holds, whatever its case
+	Schema   json.RawMessage `json:"schema,omitempty"`
+	Number   float64         `json:"number,omitempty"` // of the kinds that begin with max_
 }
 
 // EvaluationStatus is where an evaluation stands.
@@ -98,9 +114,10 @@ type EvaluationResult struct {
 
 // EvaluationTry is one run of a case.
 type EvaluationTry struct {
+	Try      int      `json:"try"` // from 1
 	Run      string   `json:"run"`
 	Passed   bool     `json:"passed"`
 	Failures []string `json:"failures"` // what was not true
 	Seconds  float64  `json:"seconds"`
-	CostUSD  float64  `json:"cost_usd"`
+	CostUSD  float64  `json:"cost_usd"` // with what its judge cost
 }

@@ -53,8 +53,9 @@ type ToolInvocation struct {
 	Name           string
 	Arguments      json.RawMessage
 	IdempotencyKey string
-	Workspace      string // name of the workspace whose files the call may touch: the id of the root run
-	Caller         Caller // for whom; names whose credentials are used
+	Workspace      string   // name of the workspace whose files the call may touch: the id of the root run
+	Caller         Caller   // for whom; names whose credentials are used
+	Skills         []string // that the agent may load
 }
 
 // ToolResult is what a tool answers. Text goes to the model; IsError tells it that the call failed.

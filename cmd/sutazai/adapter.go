@@ -21,15 +21,16 @@ func theProgram() program {
 			}
 			a, err := app.Start(ctx, app.Options{
 				SandboxHelper: self,
-				Config: o.config, Logger: o.log, Level: o.level, Version: buildVersion().Version, SocketOnly: o.socketOnly, Idle: o.idle,
+				Config:        o.config, Logger: o.log, Level: o.level, Version: buildVersion().Version, SocketOnly: o.socketOnly, Idle: o.idle,
 			})
 			if err != nil {
 				return nil, err // not a: an interface that holds a nil App is not nil
 			}
 			return a, nil
 		},
-		checkAgents:  app.ValidateAgents,
-		pullModel:    app.PullModel,
-		newMasterKey: app.NewMasterKey,
+		checkAgents:      app.ValidateAgents,
+		checkEvaluations: app.ValidateEvaluations,
+		pullModel:        app.PullModel,
+		newMasterKey:     app.NewMasterKey,
 	}
 }

@@ -143,24 +143,29 @@ Without an argument it checks the agents folder of the settings. It needs no ser
 			if err != nil {
 				return err
 			}
-			if c.flags.json {
-				if problems == nil {
-					problems = []string{}
-				}
-				if err := printJSON(c.out, map[string]any{"files": files, "problems": problems}); err != nil {
-					return err
-				}
-			} else {
-				for _, p := range problems {
-					fmt.Fprintln(c.out, oneLine(p))
-				}
-			}
-			if len(problems) > 0 {
-				c.note("%s in %s", count(int64(len(problems)), "problem"), count(int64(files), "file"))
-				return exitError(exitUsage)
-			}
-			c.note("%s, no problem", count(int64(files), "agent file"))
-			return nil
+			return c.printProblems(problems, files, "agent file")
 		},
 	}
+}
+
+// printProblems prints what is wrong with files that were checked; kind is what one is called.
+func (c *cli) printProblems(problems []string, files int, kind string) error {
+	if c.flags.json {
+		if problems == nil {
+			problems = []string{}
+		}
+		if err := printJSON(c.out, map[string]any{"files": files, "problems": problems}); err != nil {
+			return err
+		}
+	} else {
+		for _, p := range problems {
+			fmt.Fprintln(c.out, oneLine(p))
+		}
+	}
+	if len(problems) > 0 {
+		c.note("%s in %s", count(int64(len(problems)), "problem"), count(int64(files), "file"))
+		return exitError(exitUsage)
+	}
+	c.note("%s, no problem", count(int64(files), kind))
+	return nil
 }

@@ -23,6 +23,8 @@ type program struct {
 	// checkAgents checks agent files as the server would load them. paths are files and folders; none means the
 	// configured folder together with the shipped agents. agents is how many files were read.
 	checkAgents func(cfg *config.Config, paths []string) (problems []string, agents int, err error)
+	// checkEvaluations checks evaluation sets in the same way.
+	checkEvaluations func(cfg *config.Config, paths []string) (problems []string, sets int, err error)
 	// pullModel downloads a model into the data folder and returns where it lies.
 	pullModel func(ctx context.Context, cfg *config.Config, ref string, progress func(done, total int64)) (path string, err error)
 	// newMasterKey makes a master key, as server.secret_key wants it.
@@ -119,7 +121,7 @@ A command that needs a server talks to the one named by --server, else to the on
 	f.BoolVar(&c.flags.noColor, "no-color", false, "print without colour (also NO_COLOR)")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
-		c.serveCommand(), c.runCommand(), c.runsCommand(), c.agentsCommand(), c.modelsCommand(), c.servicesCommand(),
+		c.serveCommand(), c.runCommand(), c.runsCommand(), c.agentsCommand(), c.evalsCommand(), c.modelsCommand(), c.servicesCommand(),
 		c.keysCommand(), c.credentialsCommand(), c.budgetsCommand(), c.mcpCommand(), c.acpCommand(), c.configCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	root.SetHelpCommand(helpCommand())

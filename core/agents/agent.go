@@ -18,6 +18,10 @@ type State struct {
 	Tools      []core.ToolSpec // what the agent may call; delegates included
 	// MaxRepeats is how often one turn may make the same call with the same arguments.
 	MaxRepeats int
+	// Skills are those that the agent may load.
+	Skills []core.Skill
+	// Guide is what the workspace's AGENTS.md says; "" where there is none.
+	Guide string
 	// Room is how many bytes of conversation fit the model; 0 = not known, and nothing is left out.
 	Room int
 }
@@ -70,6 +74,8 @@ func (Fail) action()      {}
 const (
 	// AskUser is the tool whose call is a question to a person.
 	AskUser = "ask_user"
+	// LoadSkill is the tool that loads a skill; an agent with skills has it.
+	LoadSkill = "load_skill"
 	// Recall is the tool that reads what was left out of a long conversation.
 	Recall = "recall"
 	// DelegatePrefix starts the name of the tool by which an agent gives work to another.

@@ -7,6 +7,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/yamlnode"
 )
 
 // Bounds of a team.
@@ -134,9 +135,9 @@ func (p *reader) team(n ast.Node, line int) {
 
 // texts reads a list of texts, each once.
 func (p *reader) texts(n ast.Node, line int, what string) []string {
-	items, ok := sequenceOf(n)
+	items, ok := yamlnode.Sequence(n)
 	if !ok || len(items) > math.MaxUint8 {
-		p.problem(line, "%s must be a list of texts, such as [a, b], not %s", what, describe(n))
+		p.problem(line, "%s must be a list of texts, such as [a, b], not %s", what, yamlnode.Describe(n))
 		return nil
 	}
 	var out []string

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/internal/schema"
+	"github.com/sutazai/sutazai/internal/yamlnode"
 )
 
 // settings reads the YAML part into the agent.
@@ -58,9 +59,9 @@ type field func(value ast.Node, line int)
 // mapping calls the field of each key. what is the mapping in words, kind what its keys are called. It returns
 // the keys that are there, nil if n is no mapping.
 func (p *reader) mapping(n ast.Node, line int, what, kind string, fields map[string]field) map[string]bool {
-	entries, ok := mappingOf(n)
+	entries, ok := yamlnode.Mapping(n)
 	if !ok {
-		p.problem(line, `%s must be lines of "key: value", not %s`, what, describe(n))
+		p.problem(line, `%s must be lines of "key: value", not %s`, what, yamlnode.Describe(n))
 		return nil
 	}
 	keys := make([]string, 0, len(fields))
@@ -70,7 +71,7 @@ func (p *reader) mapping(n ast.Node, line int, what, kind string, fields map[str
 	slices.Sort(keys)
 	seen := map[string]bool{}
 	for _, e := range entries {
-		key, at := keyOf(e), lineOf(e.Key)
+		key, at := yamlnode.Key(e), lineOf(e.Key)
 		read, ok := fields[key]
 		switch {
 		case !ok:
@@ -87,9 +88,9 @@ func (p *reader) mapping(n ast.Node, line int, what, kind string, fields map[str
 
 // text reads a string; numbers and booleans are refused because a person meant something else by them.
 func (p *reader) text(n ast.Node, line int, what string) (string, bool) {
-	s, ok := stringOf(n)
+	s, ok := yamlnode.String(n)
 	if !ok {
-		p.problem(line, "%s must be text, not %s", what, describe(n))
+		p.problem(line, "%s must be text, not %s", what, yamlnode.Describe(n))
 		return "", false
 	}
 	return s, true
@@ -143,9 +144,9 @@ func (p *reader) model(n ast.Node, line int) {
 }
 
 func (p *reader) temperature(n ast.Node, line int) {
-	v, ok := numberOf(n)
+	v, ok := yamlnode.Number(n)
 	if !ok || v < 0 || v > 2 {
-		p.problem(line, "temperature must be a number from 0 to 2, not %s", describe(n))
+		p.problem(line, "temperature must be a number from 0 to 2, not %s", yamlnode.Describe(n))
 		return
 	}
 	p.agent.Temperature = &v
@@ -153,28 +154,28 @@ func (p *reader) temperature(n ast.Node, line int) {
 
 // positive reads a whole number from 1 to most.
 func (p *reader) positive(n ast.Node, line int, what string, most int64) int64 {
-	v, ok := integerOf(n)
+	v, ok := yamlnode.Integer(n)
 	if !ok || v < 1 || v > most {
-		p.problem(line, "%s must be a whole number from 1 to %d, not %s", what, most, describe(n))
+		p.problem(line, "%s must be a whole number from 1 to %d, not %s", what, most, yamlnode.Describe(n))
 		return 0
 	}
 	return v
 }
 
 func (p *reader) tools(n ast.Node, line int) {
-	items, ok := sequenceOf(n)
+	items, ok := yamlnode.Sequence(n)
 	if !ok {
-		p.problem(line, `tools must be a list, one "- name" a line, not %s`, describe(n))
+		p.problem(line, `tools must be a list, one "- name" a line, not %s`, yamlnode.Describe(n))
 		return
 	}
 	for _, item := range items {
 		at := lineOf(item)
-		if name, ok := stringOf(item); ok {
+		if name, ok := yamlnode.String(item); ok {
 			p.grant(name, core.ApprovalUnsafe, at)
 			continue
 		}
-		if _, ok := mappingOf(item); !ok {
-			p.problem(at, "a tool is a name, {name, approval} or {mcp: server}, not %s", describe(item))
+		if _, ok := yamlnode.Mapping(item); !ok {
+			p.problem(at, "a tool is a name, {name, approval} or {mcp: server}, not %s", yamlnode.Describe(item))
 			continue
 		}
 		p.toolEntry(item, at)
@@ -247,9 +248,9 @@ func (p *reader) knowledge(n ast.Node, line int) {
 // names reads a list of names that must be among the valid ones, each once.
 func (p *reader) names(n ast.Node, line int, what, kind string, valid []string) []string {
 	names := []string{}
-	items, ok := sequenceOf(n)
+	items, ok := yamlnode.Sequence(n)
 	if !ok {
-		p.problem(line, `%s must be a list of names, such as [a, b], not %s`, what, describe(n))
+		p.problem(line, `%s must be a list of names, such as [a, b], not %s`, what, yamlnode.Describe(n))
 		return names
 	}
 	for _, item := range items {
@@ -275,16 +276,16 @@ func (p *reader) limits(n ast.Node, line int) {
 		"tokens": func(n ast.Node, at int) { l.Tokens = p.positive(n, at, "limit tokens", 1<<53) },
 		"depth":  func(n ast.Node, at int) { l.Depth = int(p.positive(n, at, "limit depth", 100)) },
 		"cost_usd": func(n ast.Node, at int) {
-			v, ok := numberOf(n)
+			v, ok := yamlnode.Number(n)
 			if l.CostMicroUSD = core.MicroUSD(v); !ok || l.CostMicroUSD < 1 || v > 1e9 {
-				p.problem(at, "limit cost_usd must be a positive amount of US dollars such as 2.50, not %s", describe(n))
+				p.problem(at, "limit cost_usd must be a positive amount of US dollars such as 2.50, not %s", yamlnode.Describe(n))
 			}
 		},
 		"time": func(n ast.Node, at int) {
-			s, _ := stringOf(n)
+			s, _ := yamlnode.String(n)
 			d, err := time.ParseDuration(s)
 			if err != nil || d <= 0 {
-				p.problem(at, "limit time must be a positive duration such as 90s, 30m or 2h, not %s", describe(n))
+				p.problem(at, "limit time must be a positive duration such as 90s, 30m or 2h, not %s", yamlnode.Describe(n))
 				return
 			}
 			l.Time = d
@@ -293,13 +294,13 @@ func (p *reader) limits(n ast.Node, line int) {
 }
 
 func (p *reader) output(n ast.Node, line int) {
-	if _, ok := mappingOf(n); !ok {
-		p.problem(line, "output must be a JSON Schema, such as {type: object, properties: …}, not %s", describe(n))
+	if _, ok := yamlnode.Mapping(n); !ok {
+		p.problem(line, "output must be a JSON Schema, such as {type: object, properties: …}, not %s", yamlnode.Describe(n))
 		return
 	}
-	raw, at, err := jsonOf(n)
+	raw, at, err := yamlnode.JSON(n)
 	if err != nil {
-		p.problem(at, "output: %s", err)
+		p.problem(inFile(at), "output: %s", err)
 		return
 	}
 	if err := checkSchema(raw); err != "" {

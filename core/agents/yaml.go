@@ -1,250 +1,30 @@
 package agents
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"math"
-	"strconv"
-	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+
+	"github.com/sutazai/sutazai/internal/yamlnode"
 )
 
 // firstLine is the line of the file in which the settings start.
 const firstLine = 2
 
-// maxDepth bounds nesting: deeper settings are a mistake or an attack.
-const maxDepth = 64
-
-// parseYAML reads one YAML document. Of an error it returns the line in the file.
+// parseYAML reads the settings. Of an error it returns the line in the file.
 func parseYAML(text []byte) (root ast.Node, line int, err error) {
-	// The library has panicked on malformed input before; an agent file must never stop the server.
-	defer func() {
-		if r := recover(); r != nil {
-			root, line, err = nil, 1, errors.New("the settings are not valid YAML")
-		}
-	}()
-	if depth := flowDepth(text); depth > maxDepth {
-		return nil, 1, fmt.Errorf("the settings are nested more than %d deep", maxDepth)
-	}
-	file, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		line, msg := 1, err.Error()
-		if se, ok := errors.AsType[*yaml.SyntaxError](err); ok {
-			msg = se.Message
-			if se.Token != nil && se.Token.Position != nil {
-				line = se.Token.Position.Line + firstLine - 1
-			}
-		}
-		return nil, line, fmt.Errorf("not valid YAML: %s", oneLine(msg))
-	}
-	if len(file.Docs) > 1 {
-		return nil, 1, errors.New("the settings hold more than one YAML document")
-	}
-	if len(file.Docs) == 0 || file.Docs[0].Body == nil || file.Docs[0].Body.Type() == ast.NullType {
+	root, line, err = yamlnode.Parse(text)
+	switch {
+	case err != nil:
+		return nil, inFile(line), err
+	case root == nil:
 		return nil, 1, errors.New(`the settings are empty; at least "name" and "description" belong here`)
 	}
-	return file.Docs[0].Body, 0, nil
-}
-
-// flowDepth is how deep brackets are nested, at most; strings may make it larger than it is, never smaller.
-func flowDepth(text []byte) int {
-	depth, most := 0, 0
-	for _, c := range text {
-		switch c {
-		case '[', '{':
-			depth++
-			most = max(most, depth)
-		case ']', '}':
-			depth = max(0, depth-1)
-		}
-	}
-	return most
+	return root, 0, nil
 }
 
 // lineOf is the line of a node in the file.
-func lineOf(n ast.Node) int {
-	if n == nil || n.GetToken() == nil || n.GetToken().Position == nil {
-		return 1
-	}
-	return n.GetToken().Position.Line + firstLine - 1
-}
+func lineOf(n ast.Node) int { return inFile(yamlnode.Line(n)) }
 
-// keyOf is the text of a mapping's key.
-func keyOf(e *ast.MappingValueNode) string {
-	if s, ok := e.Key.(*ast.StringNode); ok {
-		return s.Value
-	}
-	return strings.TrimSpace(e.Key.String())
-}
-
-// mappingOf returns the entries of a mapping.
-func mappingOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
-	switch v := n.(type) {
-	case *ast.MappingNode:
-		return v.Values, true
-	case *ast.MappingValueNode:
-		return []*ast.MappingValueNode{v}, true
-	}
-	return nil, false
-}
-
-// sequenceOf returns the items of a list.
-func sequenceOf(n ast.Node) ([]ast.Node, bool) {
-	if v, ok := n.(*ast.SequenceNode); ok {
-		return v.Values, true
-	}
-	return nil, false
-}
-
-// stringOf returns the text of a plain, quoted or block string.
-func stringOf(n ast.Node) (string, bool) {
-	switch v := n.(type) {
-	case *ast.StringNode:
-		return v.Value, true
-	case *ast.LiteralNode:
-		if v.Value != nil {
-			return v.Value.Value, true
-		}
-	}
-	return "", false
-}
-
-// integerOf returns a whole number.
-func integerOf(n ast.Node) (int64, bool) {
-	i, ok := n.(*ast.IntegerNode)
-	if !ok {
-		return 0, false
-	}
-	switch v := i.Value.(type) {
-	case int64:
-		return v, true
-	case uint64:
-		return int64(v), v <= math.MaxInt64 //nolint:gosec // checked beside it
-	}
-	return 0, false
-}
-
-// numberOf returns a finite number.
-func numberOf(n ast.Node) (float64, bool) {
-	if f, ok := n.(*ast.FloatNode); ok {
-		return f.Value, !math.IsInf(f.Value, 0) && !math.IsNaN(f.Value)
-	}
-	i, ok := integerOf(n)
-	return float64(i), ok
-}
-
-// describe names what stands where something else was expected.
-func describe(n ast.Node) string {
-	if s, ok := stringOf(n); ok {
-		return strconv.Quote(clip(s))
-	}
-	switch v := n.(type) {
-	case nil, *ast.NullNode:
-		return "nothing"
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return clip(v.GetToken().Value)
-	case *ast.SequenceNode:
-		return "a list"
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return `"key: value"`
-	case *ast.AnchorNode, *ast.AliasNode:
-		return "a YAML anchor or alias, which agent files do not take"
-	case *ast.TagNode:
-		return "a YAML tag, which agent files do not take"
-	}
-	return "this"
-}
-
-// clip shortens a text that a message quotes.
-func clip(s string) string {
-	if r := []rune(s); len(r) > 60 {
-		return string(r[:60]) + "…"
-	}
-	return s
-}
-
-// jsonOf writes a node as JSON; the order of keys is kept, because a model fills in a schema in that order.
-// Of an error it returns the line.
-func jsonOf(n ast.Node) (json.RawMessage, int, error) {
-	var b bytes.Buffer
-	if line, err := writeJSON(&b, n, 0); err != nil {
-		return nil, line, err
-	}
-	return b.Bytes(), 0, nil
-}
-
-func writeJSON(b *bytes.Buffer, n ast.Node, depth int) (int, error) {
-	if depth > maxDepth {
-		return lineOf(n), fmt.Errorf("nested more than %d deep", maxDepth)
-	}
-	if entries, ok := mappingOf(n); ok {
-		return writeObject(b, entries, depth)
-	}
-	if items, ok := sequenceOf(n); ok {
-		b.WriteByte('[')
-		for i, item := range items {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			if line, err := writeJSON(b, item, depth+1); err != nil {
-				return line, err
-			}
-		}
-		b.WriteByte(']')
-		return 0, nil
-	}
-	var v any
-	switch s := n.(type) {
-	case *ast.BoolNode:
-		v = s.Value
-	case *ast.NullNode:
-		v = nil
-	case *ast.IntegerNode:
-		v = s.Value
-	case *ast.FloatNode:
-		v = s.Value
-	default:
-		text, ok := stringOf(n)
-		if !ok {
-			return lineOf(n), fmt.Errorf("%s cannot be written as JSON", describe(n))
-		}
-		v = text
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return lineOf(n), fmt.Errorf("%s cannot be written as JSON", describe(n))
-	}
-	b.Write(raw)
-	return 0, nil
-}
-
-func writeObject(b *bytes.Buffer, entries []*ast.MappingValueNode, depth int) (int, error) {
-	seen := map[string]bool{}
-	b.WriteByte('{')
-	for i, e := range entries {
-		key := keyOf(e)
-		if seen[key] {
-			return lineOf(e.Key), fmt.Errorf("key %q stands here a second time", key)
-		}
-		seen[key] = true
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		raw, err := json.Marshal(key)
-		if err != nil {
-			return lineOf(e.Key), fmt.Errorf("key %q cannot be written as JSON", key)
-		}
-		b.Write(raw)
-		b.WriteByte(':')
-		if line, err := writeJSON(b, e.Value, depth+1); err != nil {
-			return line, err
-		}
-	}
-	b.WriteByte('}')
-	return 0, nil
-}
+// inFile turns a line of the settings into one of the file.
+func inFile(line int) int { return line + firstLine - 1 }

@@ -80,6 +80,14 @@ func accessTable(c Config) map[string]access {
 		"/api/":                                   {public: true}, // 404 and 405
 		"/":                                       {public: true}, // the console's files
 
+		// Evaluations.
+		"GET /api/v1/evaluations":                     {any: read},
+		"POST /api/v1/evaluations":                    {any: run},
+		"GET /api/v1/evaluations/{id}":                {any: read},
+		"POST /api/v1/evaluations/{id}/cancel":        {any: run},
+		"GET /api/v1/evaluations/sets":                {any: read},
+		"POST /api/v1/evaluations/sets/{agent}/cases": {any: admin},
+
 		// The Model Context Protocol. Its messages have rights of their own beside these.
 		"POST /mcp":   {any: []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}, upload: true, stream: true},
 		"GET /mcp":    {any: []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}, stream: true},
@@ -88,6 +96,19 @@ func accessTable(c Config) map[string]access {
 		"GET /.well-known/oauth-protected-resource":     {public: true},
 		"GET /.well-known/oauth-protected-resource/mcp": {public: true},
 		"/.well-known/": {public: true}, // 404
+
+		// The Agent2Agent protocol. Deciding about a call needs the scope approve, which the handler checks.
+		"GET /.well-known/agent-card.json":             {public: c.OpenCards, any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"GET /a2a/.well-known/agent-card.json":         {public: c.OpenCards, any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"GET /a2a/{agent}/.well-known/agent-card.json": {public: c.OpenCards, any: []core.Scope{core.ScopeRead, core.ScopeRun}},
+		"GET /.well-known/jwks.json":                   {public: true}, // public keys
+		"POST /a2a":                                    {any: run, upload: true, stream: true},
+		"POST /a2a/{agent}":                            {any: run, upload: true, stream: true},
+		"GET /a2a/{agent}/{rest...}":                   {any: run, stream: true},
+		"POST /a2a/{agent}/{rest...}":                  {any: run, upload: true, stream: true},
+		"DELETE /a2a/{agent}/{rest...}":                {any: run},
+		"POST /lf.a2a.v1.A2AService/{method}":          {any: run, upload: true, stream: true},
+		"/a2a/":                                        {public: true}, // 404
 
 		// OpenAI's dialect.
 		"POST /v1/chat/completions": {any: run, upload: true, stream: true},

@@ -134,15 +134,18 @@ func (s *server) finishSpec() {
 
 func enums() map[string][]any {
 	return map[string][]any{
-		"Run.status":         words(core.RunQueued, core.RunRunning, core.RunWaiting, core.RunSucceeded, core.RunFailed, core.RunCancelled),
-		"Run.wait_reason":    words(core.WaitApproval, core.WaitQuestion, core.WaitAgent, core.WaitModel),
-		"Step.kind":          words(core.StepModel, core.StepTool, core.StepAgent),
-		"Step.status":        words(core.StepPending, core.StepRunning, core.StepWaiting, core.StepSucceeded, core.StepFailed, core.StepCancelled),
-		"Step.effect":        words(core.EffectReadOnly, core.EffectIdempotent, core.EffectUnsafe),
-		"Message.role":       words(core.RoleSystem, core.RoleUser, core.RoleAssistant, core.RoleTool),
-		"Approval.reason":    words(core.ReasonPolicy, core.ReasonInterrupted, core.ReasonQuestion),
-		"Approval.status":    words(core.ApprovalPending, core.ApprovalApproved, core.ApprovalDone, core.ApprovalDenied, core.ApprovalExpired, core.ApprovalCancelled),
-		"Service.state":      words(core.ServiceHealthy, core.ServiceStarting, core.ServiceDegraded, core.ServiceDown, core.ServiceUnknown),
+		"Run.status":        words(core.RunQueued, core.RunRunning, core.RunWaiting, core.RunSucceeded, core.RunFailed, core.RunCancelled),
+		"Run.wait_reason":   words(core.WaitApproval, core.WaitQuestion, core.WaitAgent, core.WaitModel),
+		"Step.kind":         words(core.StepModel, core.StepTool, core.StepAgent),
+		"Step.status":       words(core.StepPending, core.StepRunning, core.StepWaiting, core.StepSucceeded, core.StepFailed, core.StepCancelled),
+		"Step.effect":       words(core.EffectReadOnly, core.EffectIdempotent, core.EffectUnsafe),
+		"Message.role":      words(core.RoleSystem, core.RoleUser, core.RoleAssistant, core.RoleTool),
+		"Approval.reason":   words(core.ReasonPolicy, core.ReasonInterrupted, core.ReasonQuestion),
+		"Approval.status":   words(core.ApprovalPending, core.ApprovalApproved, core.ApprovalDone, core.ApprovalDenied, core.ApprovalExpired, core.ApprovalCancelled),
+		"Service.state":     words(core.ServiceHealthy, core.ServiceStarting, core.ServiceDegraded, core.ServiceDown, core.ServiceUnknown),
+		"Evaluation.status": words(core.EvaluationRunning, core.EvaluationPassed, core.EvaluationFailed, core.EvaluationCancelled),
+		"EvaluationCheck.kind": words(core.CheckContains, core.CheckNotContains, core.CheckRegex, core.CheckSchema, core.CheckTool, core.CheckNoTool, core.CheckFile,
+			core.CheckCost, core.CheckSeconds, core.CheckSteps, core.CheckJudge, core.CheckFails, core.CheckAsks),
 		"ToolGrant.approval": words(core.ApprovalNever, core.ApprovalAlways, core.ApprovalUnsafe),
 	}
 }

@@ -16,21 +16,21 @@ type byServer struct {
 }
 
 type approveMCPInput struct {
-	byServer
+	Name string `path:"name" maxLength:"32" doc:"The server, as in mcp.servers of the settings."`
 	Body struct {
 		Tools []core.MCPApproval `json:"tools" minItems:"1" maxItems:"1000" doc:"The tools to approve, each with the hash of the description that was looked at."`
 	}
 }
 
 type mcpLoginInput struct {
-	byServer
+	Name string `path:"name" maxLength:"32" doc:"The server, as in mcp.servers of the settings."`
 	Body struct {
 		Project string `json:"project,omitempty" maxLength:"100" doc:"Whose login it is, where projects log in; empty: the caller's."`
 	}
 }
 
 type mcpLogoutInput struct {
-	byServer
+	Name    string `path:"name" maxLength:"32" doc:"The server, as in mcp.servers of the settings."`
 	Project string `query:"project" maxLength:"100" doc:"Whose login it is, where projects log in; empty: the caller's."`
 }
 

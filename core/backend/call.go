@@ -26,12 +26,19 @@ func NewCall(r *http.Request, n dialect.Name) (*dialect.Call, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := dialect.Text(body); err != nil {
+		return nil, err
+	}
 	o, err := dialect.Scan(body)
 	if err != nil {
 		return nil, err
 	}
 	if err := o.Spelled(policyFields()...); err != nil {
 		return nil, err
+	}
+	// Some servers take "yes" for true: an answer of the other kind would count as their failure.
+	if v := string(o.Get("stream")); v != "" && v != "true" && v != "false" {
+		return nil, &core.Error{Code: core.CodeInvalid, Message: "Invalid type for 'stream': expected a boolean.", Fields: []core.FieldError{{Field: "stream", Message: "expected a boolean"}}}
 	}
 	model, _ := o.Text("model")
 	session := r.Header.Get(sessionHeader)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/core/backend/a2a"
 	"github.com/sutazai/sutazai/core/backend/anthropic"
 	"github.com/sutazai/sutazai/core/backend/mcp"
 	"github.com/sutazai/sutazai/core/backend/ollama"
@@ -383,12 +384,13 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 	auditLog, limits := audit.New(b.audit, log, nil), ratelimit.NewLimits(o.rates, o.limitClock)
 	agentsByMCP := mcp.New(mcp.Deps{Runs: b.ports, Agents: b.ports, Auth: b.auth, Audit: auditLog, Limits: limits, Logger: log, PublicURL: func() string { return "" }})
 	t.Cleanup(func() { _ = agentsByMCP.Close() })
+	tasks := a2a.New(a2a.Deps{Runs: b.ports, Agents: b.ports, Store: noTasks{}, Auth: b.auth, Audit: auditLog, PublicURL: func() string { return "" }, Logger: log, Now: time.Now})
 	h, err := backend.New(backend.Deps{
-		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Budgets: b.ports, Cache: &b.ports.cleared, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth, Credentials: credentials{},
+		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Budgets: b.ports, Cache: &b.ports.cleared, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth, Credentials: credentials{}, MCP: mcpServers{},
 		Audit: auditLog, Limits: limits, Metrics: b.metrics,
 		Console: o.console, Logger: log,
 		Routes: slices.Concat(openai.Routes(openai.Deps{Chats: chats, Logger: log}), anthropic.Routes(anthropic.Deps{Chats: chats, Logger: log}),
-			ollama.Routes(ollama.Deps{Chats: chats, Logger: log}), responses.Routes(responses.Deps{Chats: chats, Logger: log}), agentsByMCP.Routes()),
+			ollama.Routes(ollama.Deps{Chats: chats, Logger: log}), responses.Routes(responses.Deps{Chats: chats, Logger: log}), agentsByMCP.Routes(), tasks.Routes()),
 	}, o.config)
 	if err != nil {
 		t.Fatal(err)
@@ -396,6 +398,11 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 	b.handler = h
 	return b
 }
+
+// noTasks is a store of tasks in which there is nothing.
+type noTasks struct{ a2a.Store }
+
+func (noTasks) SigningKeys(context.Context) ([]core.SigningKey, error) { return nil, nil }
 
 // scenario is a request and what must and must not be in its answer.
 type scenario struct {

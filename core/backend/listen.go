@@ -21,6 +21,8 @@ const (
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
 	maxHeader  = 64 << 10
+	maxStreams = 100              // requests at the same time on one connection of HTTP/2
+	pingTime   = 30 * time.Second // of silence on such a connection until the client is asked whether it is there
 	grace      = 10 * time.Second // for requests in flight when the server stops
 	// maxSocketPath is the shortest limit among the systems that we run on, in bytes, with the ending NUL.
 	maxSocketPath = 104
@@ -100,6 +102,15 @@ func Draining(ctx context.Context) <-chan struct{} {
 	return ch
 }
 
+// protocols are those of every listener: gRPC needs HTTP/2, which clients without TLS speak from the first byte on.
+func protocols() *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
+
 // Serve answers on the listeners until ctx ends, then lets requests in flight finish for up to ten seconds. It closes
 // the listeners, and returns nil after an orderly stop.
 func Serve(ctx context.Context, h http.Handler, log *slog.Logger, listeners ...net.Listener) error {
@@ -108,6 +119,8 @@ func Serve(ctx context.Context, h http.Handler, log *slog.Logger, listeners ...n
 	defer cancel()
 	srv := &http.Server{
 		Handler:           h,
+		Protocols:         protocols(),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, SendPingTimeout: pingTime, WriteByteTimeout: pingTime},
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,

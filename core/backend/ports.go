@@ -70,6 +70,16 @@ type Versions interface {
 	Diff(ctx context.Context, agent, from, to string) (fromName, toName, diff string, err error)
 }
 
+// Evaluations tests agents. internal/evaluations implements it.
+type Evaluations interface {
+	Start(ctx context.Context, agent string, repeats int, actor string) (core.Evaluation, error)
+	Evaluation(ctx context.Context, id string) (core.Evaluation, error)
+	Evaluations(ctx context.Context, agent, before string, limit int) (items []core.Evaluation, next string, err error)
+	Cancel(ctx context.Context, id, actor string) (core.Evaluation, error)
+	SetList() ([]core.EvaluationSetStatus, error)
+	AddCase(ctx context.Context, agent, run, name string) (core.EvaluationSetStatus, error)
+}
+
 // Models lists, tests and tells of the models that can be called. The gateway implements it.
 type Models interface {
 	Models(ctx context.Context) ([]core.Model, error)
@@ -113,6 +123,7 @@ type Deps struct {
 	Usage       Usage
 	Budgets     Budgets
 	Versions    Versions
+	Evaluations Evaluations
 	Cache       Cache
 	Agents      Agents
 	Models      Models

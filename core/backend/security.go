@@ -110,7 +110,7 @@ func (h *shield) headers(d http.Header, r *http.Request) {
 
 // forBrowsers says whether a path is for browsers to show. What programs call gets the strictest policy, which is always the same.
 func forBrowsers(path string) bool {
-	return path == "/api/docs" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/ollama/") && path != "/mcp"
+	return path == "/api/docs" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/ollama/") && !strings.HasPrefix(path, "/a2a") && !strings.HasPrefix(path, "/lf.a2a.") && path != "/mcp"
 }
 
 // fixedHeader is a field that every answer has. The values are shared and never changed.

@@ -23,6 +23,7 @@ type Config struct {
 	AllowedHosts   []string       // further names that may stand in Host
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-For is believed
 	OpenMetrics    bool           // /metrics and /readyz?verbose without a credential; for loopback listeners
+	OpenCards      bool           // the agents' cards (A2A) without a credential
 	MaxBody        int64          // bytes; default 1 MiB
 	MaxUpload      int64          // bytes of a request that carries files or a conversation; default 24 MiB
 	Timeout        time.Duration  // of a request that does not stream; default 30 s
@@ -63,6 +64,7 @@ type server struct {
 	usage            Usage
 	budgets          Budgets
 	versions         Versions
+	evaluations      Evaluations
 	cache            Cache
 	agents           Agents
 	models           Models
@@ -100,7 +102,7 @@ type surface struct {
 
 func newServer(d Deps, c Config) (*server, error) {
 	s := &server{
-		cfg: c, runs: d.Runs, counts: d.RunCounts, usage: d.Usage, budgets: d.Budgets, versions: d.Versions, cache: d.Cache, agents: d.Agents, models: d.Models, services: d.Services, credentials: d.Credentials, mcp: d.MCP,
+		cfg: c, runs: d.Runs, counts: d.RunCounts, usage: d.Usage, budgets: d.Budgets, versions: d.Versions, evaluations: d.Evaluations, cache: d.Cache, agents: d.Agents, models: d.Models, services: d.Services, credentials: d.Credentials, mcp: d.MCP,
 		auth: d.Auth, audit: d.Audit, limits: d.Limits, log: d.Logger, large: make(chan struct{}, largeAtOnce),
 		auditRate: ratelimit.New("audit", ratelimit.Rate{PerSecond: 0.2, Burst: 20}, c.Now),
 	}
@@ -127,6 +129,7 @@ func newServer(d Deps, c Config) (*server, error) {
 	s.usageRoute()
 	s.budgetRoutes()
 	s.versionRoutes()
+	s.evaluationRoutes()
 	s.cacheRoute()
 	s.keyRoutes()
 	s.credentialRoutes()

@@ -110,6 +110,8 @@ func (t *tools) made(name string) int {
 	return t.calls[name]
 }
 
+func (*tools) Guide(workspace string) string { return "" }
+
 func (*tools) Attach(string, []core.File) error { return nil }
 func (*tools) Remove(string) error              { return nil }
 
@@ -131,6 +133,13 @@ func (p *peers) made() []core.PeerCall {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.turns)
+}
+
+// skillSet has one skill.
+type skillSet struct{}
+
+func (skillSet) Skill(name string) (core.Skill, bool) {
+	return core.Skill{Name: name, Description: "Reads PDF files."}, name == "pdf"
 }
 
 // agentMap is a set of definitions.
@@ -228,7 +237,7 @@ func (b *bench) open() (o *orchestrator.Orchestrator, stop func()) {
 	}
 	o, err = orchestrator.New(b.t.Context(), orchestrator.Deps{
 		Database: db, Journal: db.Runs(), Handles: orchestrator.Handles{SQLite: db.SQLite(), Postgres: db.Postgres()},
-		Models: b.models, Tools: b.tools, Peers: &b.peers, Agents: b.agents, Audit: b.audit, Observer: observer{},
+		Models: b.models, Tools: b.tools, Peers: &b.peers, Skills: skillSet{}, Agents: b.agents, Audit: b.audit, Observer: observer{},
 		Limits: func() core.Limits { return b.limits }, Log: slog.New(slog.DiscardHandler), Now: b.clock.now,
 	}, b.cfg)
 	if err != nil {

@@ -46,6 +46,7 @@ type Deps struct {
 	Models   Models
 	Tools    Tools
 	Peers    Peers
+	Skills   Skills
 	Agents   Agents
 	Audit    Audit
 	Observer Observer

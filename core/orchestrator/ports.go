@@ -85,8 +85,15 @@ type Tools interface {
 	// Family lists the tools whose names begin with the prefix, sorted.
 	Family(prefix string) []core.ToolSpec
 	Call(ctx context.Context, inv core.ToolInvocation) core.ToolResult
+	// Guide is what the workspace's AGENTS.md says; "" where there is none.
+	Guide(workspace string) string
 	Attach(workspace string, files []core.File) error
 	Remove(workspace string) error
+}
+
+// Skills finds the know-how that agents may load.
+type Skills interface {
+	Skill(name string) (core.Skill, bool)
 }
 
 // Agents finds agent definitions.

@@ -31,7 +31,10 @@ func (s *segment) room() int {
 		if per == 0 {
 			per = guessBytesPerToken
 		}
-		fixed := len(d.Instructions)
+		fixed := len(d.Instructions) + len(s.state.Guide)
+		for _, skill := range s.state.Skills {
+			fixed += len(skill.Name) + len(skill.Description)
+		}
 		for _, t := range s.state.Tools {
 			fixed += len(t.Name) + len(t.Description) + len(t.Parameters)
 		}

@@ -112,6 +112,12 @@ func (s *segment) load() (stale bool, err error) {
 		return true, nil // the segment had parked the run; only the engine did not get to know
 	}
 	s.state.MaxRepeats = o.cfg.MaxRepeats
+	for _, name := range s.state.Definition.Skills {
+		if skill, ok := o.Skills.Skill(name); ok {
+			s.state.Skills = append(s.state.Skills, skill)
+		}
+	}
+	s.state.Guide = o.Tools.Guide(r.Root)
 	s.state.Tools = s.tools()
 	s.before = r.ActiveMS
 	if r.Status == core.RunQueued {
@@ -203,6 +209,11 @@ func (s *segment) tools() []core.ToolSpec {
 				}
 			}
 		} else if spec, ok := s.o.Tools.Spec(g.Name); ok {
+			out = append(out, spec)
+		}
+	}
+	if len(s.state.Skills) > 0 {
+		if spec, ok := s.o.Tools.Spec(agents.LoadSkill); ok {
 			out = append(out, spec)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,10 +14,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sutazai/sutazai/config"
 	"github.com/sutazai/sutazai/core"
 	"github.com/sutazai/sutazai/core/agents"
 	"github.com/sutazai/sutazai/core/agents/shipped"
 	"github.com/sutazai/sutazai/internal/nearest"
+	"github.com/sutazai/sutazai/internal/skills"
 )
 
 const agentsPoll = 2 * time.Second
@@ -26,6 +29,7 @@ type agentFolder struct {
 	dir      string
 	registry *agents.Registry
 	known    agents.Known
+	skills   *skills.Skills
 	log      *slog.Logger
 
 	mu   sync.Mutex
@@ -45,14 +49,16 @@ func (f *agentFolder) Agent(name string) (core.Agent, error) {
 // List shows every agent.
 func (f *agentFolder) List() []core.AgentStatus { return f.registry.List() }
 
-func newAgentFolder(dir string, specs []core.ToolSpec, checkModel func(string) error, log *slog.Logger) *agentFolder {
+func newAgentFolder(cfg *config.Config, specs []core.ToolSpec, checkModel func(string) error, log *slog.Logger) *agentFolder {
 	names := make([]string, len(specs))
 	for i, s := range specs {
 		names[i] = s.Name
 	}
 	return &agentFolder{
-		dir: dir, registry: agents.NewRegistry(), log: log,
-		known: agents.Known{Tools: names, CheckModel: checkModel, Nearest: nearest.Nearest},
+		dir: cfg.Agents.Dir, registry: agents.NewRegistry(), log: log, skills: newSkills(cfg),
+		known: agents.Known{
+			Tools: names, MCPServers: mcpNames(cfg), Peers: slices.Sorted(maps.Keys(cfg.Peers)), CheckModel: checkModel, Nearest: nearest.Nearest,
+		},
 	}
 }
 
@@ -64,9 +70,17 @@ func (f *agentFolder) sources() []agents.Source {
 func (f *agentFolder) load() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := f.stamp()
+	list, problems := f.skills.List()
+	now := f.stamp() + fmt.Sprint(list, problems)
 	if f.seen == now {
 		return
+	}
+	f.known.Skills = nil
+	for _, s := range list {
+		f.known.Skills = append(f.known.Skills, s.Name)
+	}
+	for _, p := range problems {
+		f.log.Warn("a skill cannot be used", "problem", p)
 	}
 	first := f.seen == ""
 	f.seen = now
@@ -119,7 +133,8 @@ func (f *agentFolder) validate(paths []string) (problems []string, read int, err
 		for _, p := range f.registry.Problems() {
 			problems = append(problems, p.String())
 		}
-		return problems, len(f.registry.List()), nil
+		_, skills := f.skills.List()
+		return append(problems, skills...), len(f.registry.List()), nil
 	}
 	f.load() // other agents are needed for references to them
 	var known []string

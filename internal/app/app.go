@@ -28,11 +28,13 @@ import (
 	"github.com/sutazai/sutazai/internal/budget"
 	"github.com/sutazai/sutazai/internal/cache"
 	"github.com/sutazai/sutazai/internal/egress"
+	"github.com/sutazai/sutazai/internal/evaluations"
 	"github.com/sutazai/sutazai/internal/mcp"
 	"github.com/sutazai/sutazai/internal/metrics"
 	"github.com/sutazai/sutazai/internal/ratelimit"
 	"github.com/sutazai/sutazai/internal/sandbox"
 	"github.com/sutazai/sutazai/internal/secrets"
+	"github.com/sutazai/sutazai/internal/skills"
 	"github.com/sutazai/sutazai/internal/tools"
 	"github.com/sutazai/sutazai/internal/versions"
 	"github.com/sutazai/sutazai/services/database"
@@ -80,6 +82,7 @@ type App struct {
 	ledger  *budget.Ledger
 	vault   *secrets.Vault
 	mcp     *mcp.Manager
+	evals   *evaluations.Service
 
 	background sync.WaitGroup
 	quit       context.CancelFunc // ends background work and the listeners
@@ -126,7 +129,8 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if a.sandbox, err = newSandbox(cfg, o.SandboxHelper, o.Logger); err != nil {
 		return nil, err
 	}
-	if a.tools, a.egress, err = newTools(cfg, a.sandbox, o.Logger); err != nil {
+	know := newSkills(cfg)
+	if a.tools, a.egress, err = newTools(cfg, a.sandbox, know, o.Logger); err != nil {
 		return nil, err
 	}
 	a.onClose(func() error { a.egress.Close(); return a.tools.Close() })
@@ -163,11 +167,11 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onClose(a.models.close)
-	folder := newAgentFolder(cfg.Agents.Dir, a.tools.Specs(), a.models.Check, o.Logger)
-	folder.known.MCPServers = mcpNames(cfg)
+	folder := newAgentFolder(cfg, a.tools.Specs(), a.models.Check, o.Logger)
 	folder.load()
 	a.goDo(func() { folder.watch(life) })
-	a.agents, err = versions.New(ctx, versions.Options{Files: folder, Store: database.NewVersions(a.db), Text: agents.Format, Now: time.Now, Logger: o.Logger})
+	a.agents, err = versions.New(ctx, versions.Options{Files: folder, Store: database.NewVersions(a.db), Text: agents.Format, Now: time.Now, Logger: o.Logger,
+		Ready: func(ctx context.Context, draft core.Agent) error { return a.evals.Ready(ctx, draft) }})
 	if err != nil {
 		return nil, a.db.Explain(err, "read the published versions of agents")
 	}
@@ -182,7 +186,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	owners := &projects{keys: database.NewKeys(a.db)}
 	a.runs, err = orchestrator.New(ctx, orchestrator.Deps{
 		Database: a.db, Journal: a.db.Runs(), Handles: orchestrator.Handles{SQLite: a.db.SQLite(), Postgres: a.db.Postgres()},
-		Models: &runModels{a.models, owners}, Tools: &runTools{a.tools, owners}, Peers: &runPeers{a.peers, owners}, Agents: a.agents, Audit: auditLog, Observer: observer,
+		Models: &runModels{a.models, owners}, Tools: &runTools{a.tools, owners}, Peers: &runPeers{a.peers, owners}, Skills: know, Agents: a.agents, Audit: auditLog, Observer: observer,
 		Limits: func() core.Limits { return a.settings.Load().Agents.Limits.Core() }, Log: o.Logger, Now: time.Now,
 	}, orchestrator.Config{
 		Executor: executor, MaxActive: cfg.Runs.MaxActive, MaxParallelTools: cfg.Runs.MaxParallelTools, MaxRepeats: cfg.Runs.RepeatedCalls,
@@ -191,6 +195,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 	if err != nil {
 		return nil, a.db.Explain(err, "start the durable engine")
 	}
+	a.evals = a.newEvaluations(folder, owners, executor)
 	if err := a.serve(ctx, life, auditLog, registry); err != nil {
 		return nil, err
 	}
@@ -199,6 +204,9 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		if err := a.runs.Launch(ctx); err != nil {
 			return nil, a.db.Explain(err, "start the durable engine")
 		}
+	}
+	if !o.Idle {
+		a.goDo(func() { a.evals.Work(life) })
 	}
 	a.goDo(func() { a.keepStatistics(life) })
 	a.goDo(func() { a.models.Probe(life, time.Second) })
@@ -211,13 +219,13 @@ func (a *App) onDrained(fn func() error) { a.drained = append(a.drained, fn) }
 
 func (a *App) goDo(fn func()) { a.background.Go(fn) }
 
-func newTools(cfg *config.Config, commands tools.Commands, log *slog.Logger) (*tools.Registry, *egress.Client, error) {
+func newTools(cfg *config.Config, commands tools.Commands, know *skills.Skills, log *slog.Logger) (*tools.Registry, *egress.Client, error) {
 	fetch := cfg.Tools.Fetch
 	client, err := egress.New(egress.Config{AllowPrivate: fetch.AllowPrivate, OnlyHosts: fetch.AllowHosts, MaxBytes: fetch.MaxBytes, Timeout: fetch.Timeout})
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := tools.New(toolLimits(cfg), tools.Deps{Egress: client, Sandbox: commands, Now: time.Now, Logger: log})
+	r, err := tools.New(toolLimits(cfg), tools.Deps{Egress: client, Sandbox: commands, Skills: know, Now: time.Now, Logger: log})
 	if err != nil {
 		return nil, nil, err
 	}

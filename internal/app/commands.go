@@ -23,8 +23,7 @@ func ValidateAgents(cfg *config.Config, paths []string) (problems []string, read
 		return nil, 0, err
 	}
 	check := func(model string) error { return checkModel(cfg, model) }
-	folder := newAgentFolder(cfg.Agents.Dir, specs, check, log)
-	folder.known.MCPServers = mcpNames(cfg)
+	folder := newAgentFolder(cfg, specs, check, log)
 	return folder.validate(paths)
 }
 
@@ -41,7 +40,7 @@ func toolSpecs(cfg *config.Config, log *slog.Logger) (_ []core.ToolSpec, err err
 	if err != nil {
 		return nil, err
 	}
-	tools, outside, err := newTools(&elsewhere, box, log)
+	tools, outside, err := newTools(&elsewhere, box, newSkills(cfg), log)
 	if err != nil {
 		return nil, err
 	}

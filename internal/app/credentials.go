@@ -47,7 +47,7 @@ func openVault(ctx context.Context, cfg *config.Config, db *database.DB, rings m
 		return nil, err
 	}
 	vault, err := secrets.Open(ctx, secrets.Options{
-		DataDir: cfg.Server.DataDir, MasterKey: core.NewSecret(master), Store: database.NewCredentials(db), Keepers: []secrets.Keeper{database.NewMCP(db)},
+		DataDir: cfg.Server.DataDir, MasterKey: core.NewSecret(master), Store: database.NewCredentials(db), Keepers: []secrets.Keeper{database.NewMCP(db), database.NewTasks(db)},
 		Providers: slices.Sorted(maps.Keys(rings)), Now: time.Now, Logger: log,
 		Apply: func(stored map[string][]secrets.Opened) {
 			for name, ring := range rings {

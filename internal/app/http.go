@@ -34,8 +34,12 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 		NoAuth: cfg.Server.Auth == "none", SessionTTL: cfg.Server.SessionTTL, OAuth: oauth, Logger: a.opts.Logger,
 	})
 	chats := &backend.Chats{Runs: a.runs, Agents: a.agents, Models: a.models, Logger: a.opts.Logger, PublicURL: a.publicURL}
+	tasks, err := a.newA2A(cfg, auditLog)
+	if err != nil {
+		return err
+	}
 	handler, err := backend.New(backend.Deps{
-		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Budgets: a.ledger, Versions: a.agents, Cache: a.answers, Agents: a.agents, Models: a.models, Services: a.newServices(), Credentials: a.vault, MCP: a.mcp,
+		Runs: a.runs, RunCounts: a.runs, Usage: database.NewUsage(a.db), Budgets: a.ledger, Versions: a.agents, Evaluations: a.evals, Cache: a.answers, Agents: a.agents, Models: a.models, Services: a.newServices(), Credentials: a.vault, MCP: a.mcp,
 		Auth: a.auth, Audit: auditLog, Limits: a.limits, Metrics: registry, Console: frontend.Handler(backend.Nonce), Logger: a.opts.Logger,
 		Routes: slices.Concat(
 			openai.Routes(openai.Deps{Chats: chats, Logger: a.opts.Logger}),
@@ -43,8 +47,9 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 			anthropic.Routes(anthropic.Deps{Chats: chats, Logger: a.opts.Logger}),
 			ollama.Routes(ollama.Deps{Chats: chats, Logger: a.opts.Logger}),
 			a.newMCPServer(life, auditLog).Routes(),
+			tasks.Routes(),
 		),
-	}, backendConfig(a.opts.Version, cfg.Server))
+	}, withCards(backendConfig(a.opts.Version, cfg.Server), cfg.A2A))
 	if err != nil {
 		return err
 	}
@@ -68,6 +73,9 @@ func (a *App) serve(ctx, life context.Context, auditLog *audit.Log, registry *pr
 		}
 	}
 	a.goDo(func() { a.listen(life, handler, listeners) })
+	if cfg.A2A.Push.Enabled && !a.opts.Idle {
+		a.goDo(func() { tasks.Tell(life) })
+	}
 	return a.serveOllama(ctx, life, handler)
 }
 

@@ -14,6 +14,7 @@ type Watch struct {
 	ended   bool
 	failure []byte // the error object that the provider sent
 	content bool
+	said    int64 // characters
 }
 
 // NewWatch returns a Watch of streams of a dialect.
@@ -31,11 +32,15 @@ func (w *Watch) Failure() []byte { return w.failure }
 // Content says whether something of an answer has come.
 func (w *Watch) Content() bool { return w.content }
 
+// Characters is how much the model has said so far, by its text.
+func (w *Watch) Characters() int64 { return w.said }
+
 // See takes note of an event. drop says that it tells nothing but usage, in a stream whose client did not ask for it.
 func (w *Watch) See(name, data []byte, hideUsage bool) (drop bool) {
 	if len(data) == 0 {
 		return false
 	}
+	w.said += w.dialect.added(name, data)
 	switch w.dialect {
 	case OpenAIChat:
 		return w.chat(data) && hideUsage

@@ -199,7 +199,7 @@ func (c *Conn) take(ctx context.Context, m message, places chan struct{}, handle
 	c.mu.Unlock()
 	if w == nil {
 		if m.ID == nil && m.Error != nil { // the other side could not read a line of ours
-			return core.Errorf(core.CodeInvalid, "it could not read a message: %s", m.Error.Message)
+			return core.Errorf(core.CodeInvalid, "an error without an id, which says that a message could not be read: %s", sampleText(m.Error.Message))
 		}
 		return nil // late, or twice
 	}

@@ -137,7 +137,7 @@ func TestAMalformedLineNamesTheField(t *testing.T) {
 		"nothing":            {`{}`, "jsonrpc"},
 		"old version":        {`{"jsonrpc":"1.0","id":1,"method":"x"}`, "jsonrpc"},
 		"id an object":       {`{"jsonrpc":"2.0","id":{},"method":"x"}`, "id must be"},
-		"method a number":    {`{"jsonrpc":"2.0","id":1,"method":7}`, "method must be text, not such a number"},
+		"method a number":    {`{"jsonrpc":"2.0","id":1,"method":7}`, "method must be text, not a number"},
 		"method empty":       {`{"jsonrpc":"2.0","id":1,"method":""}`, "method"},
 		"params text":        {`{"jsonrpc":"2.0","id":1,"method":"x","params":"y"}`, "params must be an object"},
 		"no result":          {`{"jsonrpc":"2.0","id":1}`, "result"},

@@ -2,6 +2,7 @@ package jsonrpc
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ const (
 	CodeMethodNotFound = -32601
 	CodeInvalidParams  = -32602
 	CodeInternal       = -32603
+	CodeCancelled      = -32800 // the request was given up: the connection or the turn has ended
 )
 
 // Error is an error that goes over the wire. As an error of Call it is what the other side answered.
@@ -35,6 +37,9 @@ func (e *Error) Error() string { return fmt.Sprintf("%s (%d)", e.Message, e.Code
 func wireError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
+	}
+	if errors.Is(err, context.Canceled) {
+		return &Error{Code: CodeCancelled, Message: "the request was cancelled"}
 	}
 	e := &Error{Code: CodeInternal, Message: core.MessageOf(err)}
 	if c, ok := errors.AsType[*core.Error](err); ok {
@@ -163,7 +168,7 @@ func Decode(at string, raw []byte, into any) error {
 		return e
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return Wrong(named(at, e.Field), fmt.Sprintf("must be %s, not %s", kindText(e.Type), valueText(e.Value)))
+		return Wrong(named(at, e.Field), fmt.Sprintf("must be %s, not %s", kindText(e.Type), valueText(e.Type, e.Value)))
 	}
 	return Wrong(named(at, ""), "is not readable JSON (odd or too deeply nested)")
 }
@@ -198,8 +203,8 @@ func kindText(t reflect.Type) string {
 	return "a whole number"
 }
 
-// valueText says what stood there; encoding/json says "number 1e999" where the number does not fit.
-func valueText(value string) string {
+// valueText says what stood there; a number where one is wanted does not fit.
+func valueText(wanted reflect.Type, value string) string {
 	kind, _, _ := strings.Cut(value, " ")
 	switch kind {
 	case "string":
@@ -211,5 +216,9 @@ func valueText(value string) string {
 	case "object":
 		return "an object"
 	}
-	return "such a number"
+	switch kindText(wanted) {
+	case "a number", "a whole number":
+		return "such a number"
+	}
+	return "a number"
 }

@@ -58,6 +58,8 @@ type grant struct {
 	now       *login // nil = none
 	sealed    string
 	challenge *challenge
+	refused   int // how often the server has asked for a login that there is not
+	changes   int // how often somebody has logged in or out
 }
 
 func newGrant(s *server, owner string) *grant { return &grant{s: s, owner: owner} }
@@ -192,18 +194,27 @@ func (g *grant) Authorize(ctx context.Context, req *http.Request, resp *http.Res
 	if resp.StatusCode == http.StatusForbidden && !insufficient(header) {
 		return core.Errorf(core.CodeForbidden, "the server %s does not allow this; the call was not made", g.s.spec.Name)
 	}
-	g.mu.Lock()
-	g.challenge = &challenge{resp.StatusCode, slices.Clone(header)}
-	g.mu.Unlock()
-	if resp.StatusCode == http.StatusForbidden {
-		return errLogin // with more rights than before
+	err := errLogin // with more rights than before, or because there is none
+	if used := bearerOf(req); used != "" && resp.StatusCode == http.StatusUnauthorized {
+		_, err = g.token(ctx, used)
 	}
-	used := bearerOf(req)
-	if used == "" {
-		return errLogin
+	if errors.Is(err, errLogin) {
+		g.mu.Lock()
+		g.challenge = &challenge{resp.StatusCode, slices.Clone(header)}
+		g.refused++
+		g.mu.Unlock()
 	}
-	_, err := g.token(ctx, used)
 	return err
+}
+
+// refusals says how often a login was asked for that there is not. A server without logins has no grant.
+func (g *grant) refusals() int {
+	if g == nil {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.refused
 }
 
 // insufficient says whether a server asks for more rights than the login has.
@@ -225,6 +236,17 @@ func (g *grant) reset() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.loaded, g.challenge = false, nil
+	g.changes++
+}
+
+// changed says how often somebody has logged in or out. A server without logins has no grant.
+func (g *grant) changed() int {
+	if g == nil {
+		return 0
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changes
 }
 
 // asked returns how the server asked for a login, nil if it has not, and the rights that the stored login has.

@@ -54,7 +54,7 @@ func (t *Tool) Call(ctx context.Context, inv core.ToolInvocation) (string, error
 		if err == nil {
 			return t.render(res, inv)
 		}
-		if fate == fateUnknown || fate == fateNotMade {
+		if ctx.Err() == nil && (fate == fateUnknown || fate == fateNotMade) {
 			ses.lose(err) // what is left of the connection cannot be trusted, even where only this call broke
 		}
 		again := fate == fateNotMade || fate == fateUnknown && t.spec.Effect != core.EffectUnsafe
@@ -136,6 +136,7 @@ func (l *link) call(ctx context.Context, ses *session, t *Tool, inv core.ToolInv
 	defer l.end()
 
 	limited, x := withExchange(limited)
+	written := ses.program.writes.Load()
 	done := make(chan answer, 1)
 	go func() {
 		res, err := ses.CallTool(limited, params)
@@ -144,7 +145,11 @@ func (l *link) call(ctx context.Context, ses *session, t *Tool, inv core.ToolInv
 	a := l.await(limited, ses, done)
 	switch {
 	case a.err != nil:
-		f, err := l.judge(limited, t, x, a.err)
+		made := x.made()
+		if spec.URL == "" {
+			made = ses.program.writes.Load() != written
+		}
+		f, err := l.judge(limited, t, x, made, a.err)
 		return nil, f, err
 	case a.res.NeedsInput():
 		return nil, fateAnswered, core.Errorf(core.CodeRefused, "%s asks something in the middle of the call that only a person or a model could answer; such questions are not passed on", t.spec.Name)
@@ -181,12 +186,13 @@ var (
 	errStuck = errors.New("the server does not read what is sent to it")
 )
 
-// judge says what became of a call that failed, and what is told of it.
-func (l *link) judge(ctx context.Context, t *Tool, x *exchange, err error) (fate, error) {
+// judge says what became of a call that failed, and what is told of it. sent says whether anything was sent that may have
+// reached the tool.
+func (l *link) judge(ctx context.Context, t *Tool, x *exchange, sent bool, err error) (fate, error) {
 	name, spec := t.spec.Name, &l.server.spec
 	http := spec.URL != ""
 	made := fateUnknown
-	if http && !x.made() || errors.Is(err, sdk.ErrConnectionClosed) { // the library says the latter before it sends anything
+	if !sent {
 		made = fateNotMade
 	}
 	switch {

@@ -60,6 +60,7 @@ type session struct {
 	ctx     context.Context //nolint:containedctx // ends with the connection, and with it every call
 	lose    context.CancelCauseFunc
 	offered map[string]string // hash of each tool's description
+	program *piped
 }
 
 func newLink(s *server, owner string) *link {
@@ -78,12 +79,17 @@ func newLink(s *server, owner string) *link {
 func (l *link) keep(ctx context.Context) {
 	wait := backoffMin
 	for ctx.Err() == nil {
+		login := l.grant.changed()
 		lived, err := l.once(ctx)
 		if ctx.Err() != nil {
 			break
 		}
 		if lived >= stableAfter {
 			wait = backoffMin
+		}
+		if l.grant.changed() != login { // what failed had begun with another login
+			l.lost(errRenewed, "")
+			continue
 		}
 		if errors.Is(err, errLogin) { // trying again is of no use before somebody has logged in
 			l.lost(err, core.ServiceDegraded)
@@ -115,18 +121,17 @@ func (l *link) pause(ctx context.Context, d time.Duration) {
 func (l *link) once(ctx context.Context) (time.Duration, error) {
 	ctx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
-	sess, program, err := l.connect(ctx)
+	program := &piped{}
+	sess, err := l.connect(ctx, program)
 	if err != nil {
 		return 0, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- sess.Wait() }()
-	ses := &session{ClientSession: sess, ctx: ctx, lose: lose}
+	ses := &session{ClientSession: sess, ctx: ctx, lose: lose, program: program}
 	defer func() {
 		lose(errStopped) // calls end first, or Close would wait for them
-		if program != nil {
-			_ = program.Close()
-		}
+		_ = program.Close()
 		_ = sess.Close()
 		<-ended
 	}()
@@ -147,7 +152,7 @@ func (l *link) once(ctx context.Context) (time.Duration, error) {
 		case <-tick.C:
 		case <-l.relist:
 		}
-		next := &session{ClientSession: sess, ctx: ctx, lose: lose}
+		next := &session{ClientSession: sess, ctx: ctx, lose: lose, program: program}
 		if err := l.list(ctx, next); err != nil {
 			return l.server.m.o.Now().Sub(began), err
 		}
@@ -165,8 +170,8 @@ func (l *link) rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// connect makes the connection; program is what was started for it, nil if nothing was.
-func (l *link) connect(ctx context.Context) (*sdk.ClientSession, io.Closer, error) {
+// connect makes the connection. A program that is started for it is put into program, which the caller closes.
+func (l *link) connect(ctx context.Context, program *piped) (*sdk.ClientSession, error) {
 	spec, o := &l.server.spec, &l.server.m.o
 	ctx, cancel := context.WithTimeoutCause(ctx, connectTimeout, errSlow)
 	defer cancel()
@@ -190,16 +195,21 @@ func (l *link) connect(ctx context.Context) (*sdk.ClientSession, io.Closer, erro
 	}
 	if spec.URL != "" {
 		ctx, x := withExchange(ctx)
+		before := l.grant.refusals()
 		sess, err := client.Connect(ctx, l.httpTransport(), &how)
-		if err != nil {
-			return nil, nil, l.explainConnect(ctx, err, x)
+		if err != nil && l.grant.refusals() != before { // the library has gone on to the older handshake, of which the server says something else
+			err = errors.Join(errLogin, err)
 		}
-		return sess, nil, nil
+		if err != nil {
+			return nil, l.explainConnect(ctx, err, x)
+		}
+		return sess, nil
 	}
-	program, err := o.Program(spec.Name, spec.Command, spec.Dir, spec.Env)
+	started, err := o.Program(spec.Name, spec.Command, spec.Dir, spec.Env)
 	if err != nil {
-		return nil, nil, core.Wrap(core.CodeUnavailable, err, "the program %s cannot be started; check mcp.servers.%s.command", spec.Command[0], spec.Name)
+		return nil, core.Wrap(core.CodeUnavailable, err, "the program %s cannot be started; check mcp.servers.%s.command", spec.Command[0], spec.Name)
 	}
+	program.ReadWriteCloser = started
 	stop := context.AfterFunc(ctx, func() { _ = program.Close() }) // a program that does not read would hold us up for ever
 	sess, err := client.Connect(ctx, &sdk.IOTransport{Reader: program, Writer: unclosed{program}, MaxLineLength: maxMessage}, &how)
 	if !stop() && err == nil {
@@ -208,15 +218,35 @@ func (l *link) connect(ctx context.Context) (*sdk.ClientSession, io.Closer, erro
 	}
 	if err != nil {
 		_ = program.Close()
-		return nil, nil, l.explainConnect(ctx, err, nil)
+		return nil, l.explainConnect(ctx, err, nil)
 	}
-	return sess, program, nil
+	return sess, nil
 }
 
 // legacyProtocol is the newest version that begins with initialize.
 const legacyProtocol = "2025-11-25"
 
 var errSlow = errors.New("it did not answer in time")
+
+// piped is the program of a server, which counts what is written to it. Without a program it does nothing.
+type piped struct {
+	io.ReadWriteCloser
+	writes atomic.Int64
+}
+
+// Write implements io.Writer.
+func (p *piped) Write(b []byte) (int, error) {
+	p.writes.Add(1)
+	return p.ReadWriteCloser.Write(b)
+}
+
+// Close implements io.Closer.
+func (p *piped) Close() error {
+	if p.ReadWriteCloser == nil {
+		return nil
+	}
+	return p.ReadWriteCloser.Close()
+}
 
 // unclosed is a program as a writer: it is closed once, as a reader.
 type unclosed struct{ io.Writer }

@@ -111,7 +111,7 @@ func (g *logins) add(server, owner, by string) (*pending, error) {
 	}
 	p := &pending{
 		MCPLogin: core.MCPLogin{ID: rand.Text(), Server: server, Owner: owner, State: "pending", ExpiresAt: now.Add(loginTime)}, by: by,
-		answer:   make(chan *sdkauth.AuthorizationResult, 1), began: make(chan struct{}), ended: make(chan struct{}),
+		answer: make(chan *sdkauth.AuthorizationResult, 1), began: make(chan struct{}), ended: make(chan struct{}),
 	}
 	g.byID[p.ID] = p
 	return p, nil
@@ -194,13 +194,17 @@ func (m *Manager) Logout(ctx context.Context, name string, c core.Caller) error 
 func (l *link) renewed() {
 	l.grant.reset()
 	l.mu.Lock()
-	ses := l.session
-	l.mu.Unlock()
-	if ses != nil {
-		ses.lose(errLogin)
+	if l.session != nil {
+		l.session.lose(errRenewed)
+	} else { // calls wait from now on, and nobody is asked to log in again
+		l.state, l.detail, l.err, l.failures = core.ServiceStarting, "connecting", nil, 0
+		l.tell()
 	}
+	l.mu.Unlock()
 	l.nudge()
 }
+
+var errRenewed = errors.New("the login has changed")
 
 // authorize makes a login: it finds the authorization server, waits for the person, and stores what comes of it.
 func (s *server) authorize(ctx context.Context, l *link, p *pending, callback string) error {
@@ -303,7 +307,9 @@ func (g *logins) ask(ctx context.Context, p *pending, address, state string) (*s
 
 // challenged returns how the server asks for a login. If it has not asked yet, a connection is tried.
 func (l *link) challenged(ctx context.Context) (*challenge, error) {
-	l.nudge()
+	if asked, _ := l.grant.asked(); asked == nil {
+		l.nudge()
+	}
 	for {
 		if asked, _ := l.grant.asked(); asked != nil {
 			return asked, nil

@@ -38,10 +38,10 @@ func TestResultsBecomeTextAndFiles(t *testing.T) {
 		"structured, too": {res: &sdk.CallToolResult{StructuredContent: map[string]any{"paid": true}, Content: []sdk.Content{&sdk.TextContent{Text: `{ "paid": true }`}}}, want: `{ "paid": true }`},
 		"structured and other text": {res: &sdk.CallToolResult{StructuredContent: map[string]any{"paid": true}, Content: []sdk.Content{&sdk.TextContent{Text: "Done."}}},
 			want: "Done.\n{\"paid\":true}"},
-		"an image": {res: result(&sdk.ImageContent{Data: []byte("PNG"), MIMEType: "image/png"}), want: "[image of 3 bytes, in the file mcp/erp/get-81b8a8c3-1.png]",
-			files: map[string]string{"w/mcp/erp/get-81b8a8c3-1.png": "PNG"}},
+		"an image": {res: result(&sdk.ImageContent{Data: []byte("PNG"), MIMEType: "image/png"}), want: "[image of 3 bytes, in the file mcp/erp/get-83780627-1.png]",
+			files: map[string]string{"w/mcp/erp/get-83780627-1.png": "PNG"}},
 		"a page that would run": {res: result(&sdk.EmbeddedResource{Resource: &sdk.ResourceContents{URI: "x://y", MIMEType: "text/html", Blob: []byte("<script>")}}),
-			want: "[resource x://y of 8 bytes, in the file mcp/erp/get-81b8a8c3-1.txt]", files: map[string]string{"w/mcp/erp/get-81b8a8c3-1.txt": "<script>"}},
+			want: "[resource x://y of 8 bytes, in the file mcp/erp/get-83780627-1.txt]", files: map[string]string{"w/mcp/erp/get-83780627-1.txt": "<script>"}},
 		"a text resource": {res: result(&sdk.EmbeddedResource{Resource: &sdk.ResourceContents{URI: "x://y", Text: "hi"}}), want: "[resource x://y]\nhi"},
 		"a link":          {res: result(&sdk.ResourceLink{URI: "x://y", Name: "y", Description: "about"}), want: "[resource y is at x://y] about"},
 	} {
@@ -73,13 +73,13 @@ func TestALargeResultIsKeptAsAFile(t *testing.T) {
 		return result(&sdk.TextContent{Text: long}), nil
 	})
 	got, err := b.call("erp.get", `{}`)
-	if err != nil || len(got) > 2000 || !strings.Contains(got, "is in the file mcp/erp/get-81b8a8c3-1.txt; read on with read_file") {
+	if err != nil || len(got) > 2000 || !strings.Contains(got, "is in the file mcp/erp/get-83780627-1.txt; read on with read_file") {
 		t.Errorf("got %d bytes: %q, %v", len(got), got, err)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if string(b.files["w/mcp/erp/get-81b8a8c3-1.txt"]) != long {
-		t.Errorf("kept %d bytes", len(b.files["w/mcp/erp/get-81b8a8c3-1.txt"]))
+	if string(b.files["w/mcp/erp/get-83780627-1.txt"]) != long {
+		t.Errorf("kept %d bytes", len(b.files["w/mcp/erp/get-83780627-1.txt"]))
 	}
 }
 

@@ -49,6 +49,7 @@ type Fetcher interface {
 type Deps struct {
 	Egress  Fetcher
 	Sandbox Commands
+	Skills  Skills // nil = none
 	Now     func() time.Time
 	Logger  *slog.Logger
 }
@@ -79,15 +80,20 @@ func New(c Config, d Deps) (*Registry, error) {
 	r.SetLimits(c)
 	outputMax := func() int { return r.config.Load().OutputMax }
 	list := []Tool{
+		addNote(spaces),
 		askUser(),
 		calculator(),
 		fetchURL(d.Egress, outputMax),
 		listFiles(spaces, outputMax),
 		now(d.Now),
 		readFile(spaces, outputMax),
+		readNotes(spaces, outputMax),
 		searchFiles(spaces, outputMax),
 		sqlQuery(spaces, outputMax),
 		writeFile(spaces),
+	}
+	if d.Skills != nil {
+		list = append(list, loadSkill(r, d.Skills))
 	}
 	if d.Sandbox != nil {
 		list = append(list, runPython(spaces, d.Sandbox), runShell(spaces, d.Sandbox))

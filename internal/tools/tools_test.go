@@ -113,8 +113,8 @@ func TestTheBuiltInToolsSayWhatRepeatingThemDoes(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{}, nil)
 	want := map[string]core.Effect{
-		"ask_user": "read_only", "calculator": "read_only", "fetch_url": "read_only", "list_files": "read_only", "now": "read_only",
-		"read_file": "read_only", "search_files": "read_only", "sql_query": "read_only", "write_file": "idempotent",
+		"add_note": "idempotent", "ask_user": "read_only", "calculator": "read_only", "fetch_url": "read_only", "list_files": "read_only", "now": "read_only",
+		"read_file": "read_only", "read_notes": "read_only", "search_files": "read_only", "sql_query": "read_only", "write_file": "idempotent",
 	}
 	var names []string
 	for _, s := range b.Specs() {
@@ -149,7 +149,7 @@ func TestWrongArgumentsAreNamedSoThatAModelCanMendThem(t *testing.T) {
 		{"read_file", `["a"]`, `the arguments must be one JSON object, such as {"path": …}`},
 		{"read_file", `{"path":`, `the arguments are not valid JSON: `},
 		{"read_file", `{"path":"a"} {"path":"b"}`, `the arguments are not valid JSON: `},
-		{"read_fil", `{}`, `there is no tool "read_fil"; there is: ask_user, calculator, fetch_url`},
+		{"read_fil", `{}`, `there is no tool "read_fil"; there is: add_note, ask_user, calculator, fetch_url`},
 		{"ask_user", `{"question":"Why?","options":["a",2]}`, `wrong arguments: "options.1" must be of type string, not number`},
 		{"ask_user", `{"question":"Why?"}`, `nobody can be asked here`},
 		{"write_file", `{"path":"a","content":"` + strings.Repeat("x", maxArguments) + `"}`, `the arguments are larger than 4 MB`},
@@ -253,6 +253,13 @@ func TestACallIsBoundedInTime(t *testing.T) {
 	})
 }
 
+// lost is an error after which nobody knows whether the call was made.
+type lost struct{ error }
+
+func (lost) OutcomeUnknown() bool { return true }
+
+func (l lost) Unwrap() error { return l.error }
+
 func TestAnUnsafeCallThatRanOutOfTimeIsNotToldAsNotDone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{Timeout: time.Minute}, nil)
@@ -262,6 +269,9 @@ func TestAnUnsafeCallThatRanOutOfTimeIsNotToldAsNotDone(t *testing.T) {
 		}
 		if strings.Contains(string(inv.Arguments), "defect") {
 			panic("a defect")
+		}
+		if strings.Contains(string(inv.Arguments), "lost") {
+			return "", lost{core.Errorf(core.CodeUnavailable, "the connection was lost")}
 		}
 		<-ctx.Done()
 		return "", ctx.Err()
@@ -280,6 +290,10 @@ func TestAnUnsafeCallThatRanOutOfTimeIsNotToldAsNotDone(t *testing.T) {
 		}
 		if res := b.Call(t.Context(), core.ToolInvocation{Name: "pay", Arguments: []byte(`{"defect":true}`)}); !res.IsError || !res.Unknown {
 			t.Errorf("a call that met a defect: %+v", res)
+		}
+		res = b.Call(t.Context(), core.ToolInvocation{Name: "pay", Arguments: []byte(`{"lost":true}`)})
+		if !res.IsError || !res.Unknown || res.Text != "the connection was lost" {
+			t.Errorf("a call of which the tool does not know what became: %+v", res)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

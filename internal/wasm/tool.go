@@ -78,7 +78,7 @@ func (t *Tool) Call(ctx context.Context, inv core.ToolInvocation) (string, error
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, t.timeout(), errTime)
 	defer cancel()
-	stdout, stderr := &bounded{limit: t.deps.OutputMax()}, &bounded{limit: 4 << 10}
+	stdout, stderr := &bounded{limit: t.deps.OutputMax()}, &bounded{limit: 1 << 10}
 	config := wazero.NewModuleConfig().WithName("").WithArgs(t.manifest.Name).
 		WithStdin(bytes.NewReader(inv.Arguments)).WithStdout(stdout).WithStderr(stderr).
 		WithRandSource(rand.Reader).WithSysWalltime().WithSysNanotime().

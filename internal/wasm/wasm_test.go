@@ -200,13 +200,13 @@ func TestAProgramIsBounded(t *testing.T) {
 	for _, x := range []struct{ do, want string }{
 		{"loop", "program took longer than 2s and was ended; ask for less at once"},
 		{"sleep", "program took longer than 2s and was ended; ask for less at once"},
-		{"memory", "program ended with exit code 2: "},
+		{"memory", "out of memory"},
 		{"output", "program wrote more than 10000 bytes; ask for less at once"},
 	} {
 		t.Run(x.do, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			if got := b.refused(x.do, ""); !strings.HasPrefix(got, x.want) {
+			if got := b.refused(x.do, ""); !strings.Contains(got, x.want) {
 				t.Error(got)
 			}
 			if took := time.Since(began); took > 10*time.Second {
@@ -240,8 +240,8 @@ func TestATableCannotFillTheServersMemory(t *testing.T) {
 		{3, 2, 1, 0},          // function 0 has it
 		{4, 4, 1, 0x70, 0, 0}, // a table of functions without a bound
 		{7, 10, 1, 6, '_', 's', 't', 'a', 'r', 't', 0, 0},
-		// ref.null func, i32.const 2^30, table.grow 0, drop
-		{10, 16, 1, 14, 0, 0xd0, 0x70, 0x41, 0x80, 0x80, 0x80, 0x80, 0x04, 0xfc, 0x0f, 0, 0x1a, 0x0b},
+		// ref.null func, i32.const 2^28, table.grow 0, drop
+		{10, 16, 1, 14, 0, 0xd0, 0x70, 0x41, 0x80, 0x80, 0x80, 0x80, 0x01, 0xfc, 0x0f, 0, 0x1a, 0x0b},
 	}, nil)
 	dir := t.TempDir()
 	put(t, dir, "greedy.wasm", greedy)

@@ -2,6 +2,7 @@ package aimodels
 
 import (
 	"context"
+	"unicode/utf8"
 
 	"github.com/sutazai/sutazai/core"
 )
@@ -37,7 +38,7 @@ func (g *Gateway) Chat(ctx context.Context, req core.ModelRequest, onDelta func(
 		req.MaxTokens = a.cap
 	}
 	var resp core.ModelResponse
-	j := &job{g: g, route: r, session: req.Session, patient: req.Caller.Run != "", input: estimateInput(req)}
+	j := &job{g: g, route: r, session: req.Session, patient: req.Caller.Run != "", input: func() int64 { return estimateInput(req) }}
 	j.try = func(ctx context.Context, t *attempt) error {
 		got, err := g.chatOnce(ctx, t, req, guard, onDelta)
 		if err == nil { // of two that race, one at most
@@ -74,12 +75,12 @@ func left(limit, used int64) int64 {
 
 // chatOnce makes one try of a translated call.
 func (g *Gateway) chatOnce(ctx context.Context, a *attempt, req core.ModelRequest, guard *outputGuard, onDelta func(core.Delta)) (core.ModelResponse, error) {
-	came := int64(0) // bytes of the answer
+	came := int64(0) // characters of the answer
 	forward := func(d core.Delta) {
 		if d == (core.Delta{}) {
 			return
 		}
-		came += int64(len(d.Text) + len(d.Reasoning))
+		came += int64(utf8.RuneCountInString(d.Text) + utf8.RuneCountInString(d.Reasoning))
 		if onDelta != nil && a.begin() { // where nobody listens, the answer begins at its end
 			d.Attempt = a.number
 			onDelta(d)
@@ -94,7 +95,7 @@ func (g *Gateway) chatOnce(ctx context.Context, a *attempt, req core.ModelReques
 		a.usage = resp.Usage // also where a guardrail then refuses the answer
 		resp, err = watched.finish(resp)
 	} else if came > 0 { // what broke has been paid for as far as it went
-		a.usage = g.priced(a.target.String(), core.Usage{InputTokens: estimateInput(req), OutputTokens: (came + 3) / 4})
+		a.usage = g.priced(a.target.String(), core.Usage{InputTokens: estimateInput(req), OutputTokens: atMost(tokensOf(came), req.MaxTokens)})
 	}
 	if err == nil && !a.begin() {
 		err = errLost

@@ -32,7 +32,7 @@ func (g *Gateway) Embed(ctx context.Context, req core.EmbedRequest) (core.EmbedR
 	}
 	var resp core.EmbedResponse
 	defer func() { a.settle(core.UsageEntry{Code: core.CodeInternal}) }() // of a defect; else it has been settled
-	j := &job{g: g, route: r, input: (size + 3) / 4, try: func(ctx context.Context, a *attempt) error {
+	j := &job{g: g, route: r, input: func() int64 { return tokensOf(size) }, try: func(ctx context.Context, a *attempt) error {
 		r, err := g.embedOnce(ctx, a, req)
 		if err == nil { // of two that race, one at most
 			resp = r

@@ -51,11 +51,14 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 	}
 	defer func() { a.settle(core.UsageEntry{Code: core.CodeInternal}) }() // of a defect; else it has been settled
 	c.CapOutput = a.cap / answers
+	if x.most = a.cap; x.most == 0 {
+		x.most = min(max(c.MaxOutput, 0), maxTokens) * answers
+	}
 	session := c.Session
 	if session == "" && r.Sticky {
 		session = beginning(c)
 	}
-	j := &job{g: g, route: r, session: session, try: x.try, once: true, input: (size + 3) / 4}
+	j := &job{g: g, route: r, session: session, try: x.try, once: true, input: x.input}
 	err = j.run(ctx)
 	code := codeOf(err)
 	if told, ok := errors.AsType[*toldError](err); ok {
@@ -63,7 +66,7 @@ func (g *Gateway) Exchange(ctx context.Context, c *dialect.Call, out dialect.Ans
 	}
 	if err != nil && j.used.Tokens() == 0 && ctx.Err() != nil && len(j.attempts) > 0 {
 		// The client left while a provider worked for it, which is not for nothing.
-		j.used = g.priced(g.asked(j), core.Usage{InputTokens: j.input})
+		j.used = g.priced(g.asked(j), core.Usage{InputTokens: j.input()})
 	}
 	a.settle(core.UsageEntry{Model: g.asked(j), Usage: j.used, Code: code, Cache: core.CacheState(x.cached.State)})
 	if code == "" {
@@ -85,6 +88,14 @@ func (x *exchange) expand(ctx context.Context, r *route) (size int64, err error)
 	}
 	x.guard, x.req = guard, &req
 	return sizeOf(req), nil
+}
+
+// input estimates how many tokens are sent.
+func (x *exchange) input() int64 {
+	if x.call.Translate { // its body does not hold all of it; it has been translated by now
+		return estimateInput(*x.req)
+	}
+	return tokensOf(x.call.Body.Asked())
 }
 
 // replay answers from the cache, which costs nothing.
@@ -123,6 +134,7 @@ type exchange struct {
 	call  *dialect.Call
 	out   dialect.Answer
 	guard *outputGuard
+	most  int // tokens that the answer may have, for estimates; 0 = not bounded
 
 	decoding sync.Once // races have two attempts at once
 	req      *core.ModelRequest

@@ -190,7 +190,7 @@ func TestAHedgedCallIsBookedToTheTargetThatAnsweredAndReservedForBoth(t *testing
 			<-r.Context().Done()
 		}),
 	})
-	if err := g.Exchange(t.Context(), newCall(t, `{"model":"r","stream":true,"messages":[]}`), &sink{}); err != nil {
+	if err := g.Exchange(t.Context(), newCall(t, `{"model":"r","stream":true,"messages":[{"role":"user","content":"hi"}]}`), &sink{}); err != nil {
 		t.Fatal(err)
 	}
 	if len(money.entries) != 1 || money.entries[0].Model != "late/m" || money.entries[0].Usage.InputTokens <= 7 {

@@ -70,7 +70,7 @@ func (x *exchange) forwardWhole(a *attempt, body *Body) error {
 	if !a.begin() {
 		return errLost
 	}
-	x.count(a, dialect.ReadUsage(x.call.Dialect, answer), len(b))
+	x.count(a, dialect.ReadUsage(x.call.Dialect, answer), x.call.Dialect.Characters(b), true)
 	x.head(a)
 	x.heard.write(b)
 	if err := x.out.Raw(b); err != nil {
@@ -79,13 +79,14 @@ func (x *exchange) forwardWhole(a *attempt, body *Body) error {
 	return nil
 }
 
-// count takes what the provider reported as used, or estimates it from the sizes.
-func (x *exchange) count(a *attempt, u core.Usage, answered int) {
+// count takes what the provider reported as used. What it did not report is estimated from the texts, as that of a
+// translated call is; so is the output of a stream that was cut, whose report so far may be no more than a beginning.
+func (x *exchange) count(a *attempt, u core.Usage, characters int64, ended bool) {
 	if u.InputTokens <= 0 {
-		u.InputTokens = int64(len(x.call.Body.Bytes)+3) / 4
+		u.InputTokens = x.input()
 	}
-	if u.OutputTokens <= 0 {
-		u.OutputTokens = int64(answered+3) / 4
+	if said := atMost(tokensOf(characters), x.most); u.OutputTokens <= 0 || !ended {
+		u.OutputTokens = max(u.OutputTokens, said)
 	}
 	u.CostMicroUSD = x.g.cfg.price(a.target).of(u)
 	a.usage = u
@@ -107,7 +108,7 @@ func (x *exchange) forwardStream(a *attempt, body *Body) error {
 	}()
 	err := s.pump(body)
 	if s.begun {
-		x.count(a, s.watch.Usage(), s.bytes/4) // about a quarter of an event's bytes are text
+		x.count(a, s.watch.Usage(), s.watch.Characters(), s.watch.Ended())
 	}
 	return err
 }
@@ -132,7 +133,6 @@ type rawStream struct {
 	n     int // bytes in buf
 	seen  int // of them, whole events that the watch has seen
 	begun bool
-	bytes int // sent
 }
 
 func (s *rawStream) pump(body *Body) error {
@@ -216,7 +216,6 @@ func (s *rawStream) send() error {
 	if err := s.x.out.Raw(s.buf[:s.seen]); err != nil {
 		return &clientError{err}
 	}
-	s.bytes += s.seen
 	copy(s.buf, s.buf[s.seen:s.n])
 	s.n -= s.seen
 	s.seen = 0

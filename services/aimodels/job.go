@@ -23,7 +23,7 @@ type job struct {
 	// patient says that the call waits for its turn at a busy provider for as long as it takes.
 	patient bool
 	// input is how many tokens are sent, by estimate: what a target that was overtaken is taken to have cost.
-	input int64
+	input func() int64
 	// again is asked before another attempt after one that has used something; nil = always. Its error ends the call.
 	again func(ctx context.Context, used core.Usage) error
 
@@ -187,7 +187,7 @@ func (j *job) attempt(ctx context.Context, t Target, state *targetState, r *race
 	}
 	lost := r != nil && r.lost(runner, err)
 	if lost && a.usage.Tokens() == 0 { // it was cancelled while it worked
-		a.usage = g.priced(t.String(), core.Usage{InputTokens: j.input})
+		a.usage = g.priced(t.String(), core.Usage{InputTokens: j.input()})
 	}
 	end := time.Now()
 	record(ctx, state.breaker, err)

@@ -13,7 +13,7 @@ func (g *Gateway) usage(t Target, req core.ModelRequest, resp core.ModelResponse
 		u.InputTokens = estimateInput(req)
 	}
 	if u.OutputTokens <= 0 {
-		u.OutputTokens = estimateMessage(resp.Message)
+		u.OutputTokens = atMost(estimateMessage(resp.Message), req.MaxTokens)
 	}
 	if u.CostMicroUSD == 0 {
 		u.CostMicroUSD = g.cfg.price(t).of(u)
@@ -48,7 +48,17 @@ func sizeOf(req core.ModelRequest) int64 {
 }
 
 // EstimateTokens is the gateway's guess where a server counts nothing: a token for every four characters, rounded up.
-func EstimateTokens(text string) int64 { return int64(utf8.RuneCountInString(text)+3) / 4 }
+func EstimateTokens(text string) int64 { return tokensOf(int64(utf8.RuneCountInString(text))) }
+
+func tokensOf(characters int64) int64 { return (characters + 3) / 4 }
+
+// atMost holds an estimate to what the answer may have: a budget has been asked for so much. 0 = that is not bounded.
+func atMost(estimate int64, most int) int64 {
+	if most > 0 {
+		return min(estimate, int64(most))
+	}
+	return estimate
+}
 
 func estimateInput(req core.ModelRequest) int64 {
 	var n int64

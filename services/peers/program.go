@@ -34,6 +34,14 @@ type ProgramSpec struct {
 
 	BackoffMin, BackoffMax time.Duration // wait after the second failure in a row, doubled with each, and the longest; 1s, 1m
 	Now                    func() time.Time
+	Launch                 func(dir string) (Process, error) // nil = a real process; tests put their own
+}
+
+// Process is a running program: what is written to it is its standard input, what is read its standard output.
+type Process interface {
+	io.ReadWriteCloser
+	Exited() <-chan struct{}
+	Err() error // how it ended, once Exited is closed
 }
 
 // Connection is what is made of a new process before it is used.
@@ -65,7 +73,7 @@ type use[T Connection] struct {
 	key   string
 	ready chan struct{} // closed when Conn or err is set
 	err   error
-	piped *supervisor.Piped
+	piped Process
 	users int
 	idle  *time.Timer
 }
@@ -158,7 +166,7 @@ func (u *use[T]) start(ctx context.Context, dir string) (err error) {
 			p.failed(err)
 		}
 	}()
-	u.piped, err = supervisor.StartPiped(supervisor.Command{Path: p.spec.Command[0], Args: p.spec.Command[1:], Env: environment(p.spec.Env), Dir: dir}, p.log, p.spec.Grace)
+	u.piped, err = p.launch(dir)
 	if err != nil {
 		return p.notStarted(err)
 	}
@@ -175,6 +183,17 @@ func (u *use[T]) start(ctx context.Context, dir string) (err error) {
 		return core.Errorf(core.CodeUnavailable, "%s was started and said nothing within %s; does its command speak this protocol?%s", p.spec.Name, p.spec.Start, p.log.tail())
 	}
 	return p.explain(u, err)
+}
+
+func (p *Programs[T]) launch(dir string) (Process, error) {
+	if p.spec.Launch != nil {
+		return p.spec.Launch(dir)
+	}
+	piped, err := supervisor.StartPiped(supervisor.Command{Path: p.spec.Command[0], Args: p.spec.Command[1:], Env: environment(p.spec.Env), Dir: dir}, p.log, p.spec.Grace)
+	if err != nil {
+		return nil, err // not piped: an interface that holds a nil pointer is not nil
+	}
+	return piped, nil
 }
 
 // clean ends what a program that has ended left behind, once its last words are read.

@@ -96,10 +96,29 @@ func ask(s agents.State) agents.Action {
 	}
 	return agents.CallModel{Request: core.ModelRequest{
 		Model:       d.Model,
-		Messages:    append([]core.Message{{Role: core.RoleSystem, Text: d.Instructions}}, view.messages...),
+		Messages:    append(before(s), view.messages...),
 		Tools:       tools,
 		Schema:      d.Output,
 		MaxTokens:   d.MaxTokens,
 		Temperature: d.Temperature,
 	}}
+}
+
+// before is what stands before the conversation, in a fixed order and the same in every call of a run, so that a provider's
+// cache of prompts holds: the instructions, the skills, the workspace's AGENTS.md.
+func before(s agents.State) []core.Message {
+	text := s.Definition.Instructions
+	if len(s.Skills) > 0 {
+		var b strings.Builder
+		b.WriteString("\n\nYou have skills. When a task is what one of them is for, load it with " + agents.LoadSkill + " first and follow it:\n")
+		for _, skill := range s.Skills {
+			b.WriteString("- " + skill.Name + ": " + skill.Description + "\n")
+		}
+		text += strings.TrimRight(b.String(), "\n")
+	}
+	out := []core.Message{{Role: core.RoleSystem, Text: text}}
+	if s.Guide != "" {
+		out = append(out, core.Message{Role: core.RoleUser, Text: "[AGENTS.md of the workspace, which says how to work in it:]\n" + s.Guide})
+	}
+	return out
 }

@@ -3,9 +3,12 @@ package a2a
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
@@ -97,7 +100,6 @@ func (s *Server) base(name, description, version, agent string) *a2a.AgentCard {
 			"bearer": a2a.HTTPAuthSecurityScheme{Scheme: "bearer", Description: "An API key of this server."},
 			"apiKey": a2a.APIKeySecurityScheme{Location: a2a.APIKeySecuritySchemeLocationHeader, Name: "x-api-key", Description: "An API key of this server."},
 		}
-		c.SecurityRequirements = a2a.SecurityRequirementsOptions{{"bearer": {}}, {"apiKey": {}}}
 	}
 	return c
 }
@@ -151,11 +153,42 @@ func (s *Server) writeCard(w http.ResponseWriter, r *http.Request, c *a2a.AgentC
 	_ = backend.WriteBody(w, http.StatusOK, "application/json", b) // a client that has left needs no card
 }
 
-// cardOfBoth is a card with the fields of both versions.
+// cardOfBoth is a card with the fields of both versions. What a caller must show stands in the words of 0.3, which clients of
+// both read: the libraries do not agree on how 1.0 writes it.
 func cardOfBoth(ctx context.Context, c *a2a.AgentCard) ([]byte, error) {
 	producer, ok := a2av0.NewStaticAgentCardProducer(c).(a2asrv.AgentCardJSONProducer)
 	if !ok {
 		return json.Marshal(c)
 	}
-	return producer.CardJSON(ctx)
+	old, err := producer.CardJSON(ctx)
+	if err != nil {
+		return nil, err
+	}
+	current, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	var both, now map[string]any
+	if err := errors.Join(json.Unmarshal(old, &both), json.Unmarshal(current, &now)); err != nil {
+		return nil, err
+	}
+	schemes, _ := both["securitySchemes"].(map[string]any)
+	newer, _ := now["securitySchemes"].(map[string]any)
+	security := []any{}
+	for _, name := range slices.Sorted(maps.Keys(newer)) {
+		scheme, ok := schemes[name].(map[string]any)
+		if !ok {
+			continue
+		}
+		delete(scheme, "http") // what the library writes for early versions of 1.0
+		delete(scheme, "apiKey")
+		fields, _ := newer[name].(map[string]any)
+		maps.Copy(scheme, fields)
+		security = append(security, map[string]any{name: []any{}})
+	}
+	if len(security) > 0 {
+		both["security"] = security
+	}
+	delete(both, "securityRequirements")
+	return json.Marshal(both)
 }

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/backend"
 	"github.com/sutazai/sutazai/internal/a2acheck"
 )
 
@@ -158,5 +159,5 @@ func (s *Server) grpcProblem(w http.ResponseWriter, r *http.Request, err error) 
 	h.Set("Content-Type", "application/grpc")
 	h.Set("Grpc-Status", strconv.Itoa(int(code)))
 	h.Set("Grpc-Message", strings.ReplaceAll(url.QueryEscape(e.Error()), "+", "%20"))
-	w.WriteHeader(http.StatusOK)
+	w.WriteHeader(backend.StatusOf(err)) // gRPC's own status counts for its clients; this one for everybody between
 }

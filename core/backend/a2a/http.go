@@ -106,6 +106,15 @@ func (f *flushing) Write(b []byte) (int, error) {
 	return f.ResponseWriter.Write(b)
 }
 
+// WriteHeader implements http.ResponseWriter. For an error of 0.3 the library names a form that it is not in, and that its own
+// clients do not read.
+func (f *flushing) WriteHeader(status int) {
+	if h := f.Header(); h.Get("Content-Type") == "application/problem+json" {
+		h.Set("Content-Type", "application/json")
+	}
+	f.ResponseWriter.WriteHeader(status)
+}
+
 // Flush implements http.Flusher.
 func (f *flushing) Flush() { _ = f.rc.Flush() } // the next write tells that nobody reads
 

@@ -192,4 +192,3 @@ func rpcCode(e error) int {
 	}
 	return -32603
 }
-

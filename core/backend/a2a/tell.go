@@ -133,7 +133,7 @@ func (s *Server) post(ctx context.Context, p core.TaskPush, at time.Time) (statu
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close()                                        //nolint:errcheck // read only
+	defer resp.Body.Close()                                       //nolint:errcheck // read only
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return resp.StatusCode, core.Errorf(core.CodeUnavailable, "the address answers with HTTP status %d", resp.StatusCode)

@@ -55,7 +55,6 @@ type server struct {
 
 	mu       sync.Mutex
 	client   acp.ClientCapabilities
-	begun    bool
 	sessions map[string]*session
 }
 
@@ -72,19 +71,9 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, o Options) error {
 
 // handle answers a request of the client.
 func (s *server) handle(ctx context.Context, method string, params json.RawMessage) (any, error) {
-	if method == acp.Initialize {
+	switch method {
+	case acp.Initialize:
 		return s.initialize(ctx, params)
-	}
-	s.mu.Lock()
-	begun := s.begun
-	s.mu.Unlock()
-	switch method {
-	case acp.Authenticate, acp.NewSession, acp.LoadSession, acp.Prompt:
-		if !begun {
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "method: initialize comes first"}
-		}
-	}
-	switch method {
 	case acp.Authenticate:
 		var r acp.AuthenticateRequest
 		if err := jsonrpc.Decode("params", params, &r); err != nil {
@@ -138,7 +127,7 @@ func (s *server) initialize(ctx context.Context, params json.RawMessage) (any, e
 		return nil, err
 	}
 	s.mu.Lock()
-	s.client, s.begun = r.ClientCapabilities, true
+	s.client = r.ClientCapabilities
 	s.mu.Unlock()
 	version := acp.Version // whatever the client speaks: it decides whether that will do
 	out := acp.InitializeResponse{ProtocolVersion: &version, AgentInfo: &acp.Implementation{Name: "sutazai", Title: "SutazAI: " + s.opts.Agent, Version: s.opts.Version}, AuthMethods: []acp.AuthMethod{}}

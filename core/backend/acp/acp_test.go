@@ -483,7 +483,6 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 	t.Parallel()
 	hello := `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":1}}`
 	for name, c := range map[string]struct{ agent, first, line, want string }{
-		"not begun":       {"clerk", "", `{"jsonrpc":"2.0","id":2,"method":"session/new","params":{"cwd":"/"}}`, "initialize comes first"},
 		"no version":      {"clerk", "", `{"jsonrpc":"2.0","id":2,"method":"initialize","params":{}}`, "params.protocolVersion is missing"},
 		"no agent":        {"missing", "", hello, "there is no agent"},
 		"not JSON":        {"clerk", hello, `{`, "not JSON"},

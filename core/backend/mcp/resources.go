@@ -110,7 +110,11 @@ func document(uri string, v any) (*sdk.ReadResourceResult, error) {
 
 // listResources lists what the SDK knows, then runs, newest first.
 func (s *Server) listResources(ctx context.Context, next sdk.MethodHandler, req sdk.Request, p *sdk.ListResourcesParams) (sdk.Result, error) {
-	before, ofRuns := strings.CutPrefix(p.Cursor, runsCursor)
+	cursor := ""
+	if p != nil {
+		cursor = p.Cursor
+	}
+	before, ofRuns := strings.CutPrefix(cursor, runsCursor)
 	if !ofRuns {
 		res, err := next(ctx, "resources/list", req)
 		if list, ok := res.(*sdk.ListResourcesResult); err == nil && ok && list.NextCursor == "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,9 @@ import (
 )
 
 type requestKey struct{}
+
+// internalText is what a client reads of an error that is the server's fault.
+const internalText = "internal error; the server's log has the details"
 
 // extraKey is where the SDK carries a request beside a message.
 const extraKey = "request"
@@ -62,7 +66,14 @@ func requestOf(ctx context.Context, req sdk.Request) *request {
 
 // receive stands before every handler: rights, sessions, and errors in words that a client may read.
 func (s *Server) receive(next sdk.MethodHandler) sdk.MethodHandler {
-	return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
+	return func(ctx context.Context, method string, req sdk.Request) (res sdk.Result, err error) {
+		// Handlers run in goroutines of the SDK: what the HTTP server does about a panic does not reach them.
+		defer func() {
+			if p := recover(); p != nil {
+				s.d.Logger.Error("panic in a request", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: internalText}
+			}
+		}()
 		q := requestOf(ctx, req)
 		params, err := json.Marshal(req.GetParams())
 		if err != nil {
@@ -83,7 +94,7 @@ func (s *Server) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			ctx, done = s.sessions.begin(ctx, ss.ID())
 			defer done()
 		}
-		res, err := s.answer(ctx, next, method, req)
+		res, err = s.answer(ctx, next, method, req)
 		if err != nil {
 			return nil, s.explain(ctx, method, err)
 		}
@@ -161,11 +172,15 @@ func (s *Server) explain(ctx context.Context, method string, err error) error {
 	if ctx.Err() != nil {
 		return &jsonrpc.Error{Code: codeServer, Message: "the request was given up"}
 	}
-	if method == "initialize" {
+	switch {
+	case strings.HasPrefix(method, "notifications/"):
+		s.d.Logger.Debug("notification not taken", "method", method, "error", err)
+		return err // nobody is told
+	case method == "initialize":
 		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "this session was initialized before"}
 	}
 	s.d.Logger.Error("request failed", "method", method, "error", err)
-	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error; the server's log has the details"}
+	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: internalText}
 }
 
 // denied writes a refusal to the audit log.

@@ -133,7 +133,7 @@ func (o *writer) finish() {
 	}
 	message := strings.TrimSpace(o.text.String())
 	if o.status >= 500 || message == "" {
-		message = "internal error; the server's log has the details"
+		message = internalText
 	}
 	b, err := json.Marshal(wireError{JSONRPC: "2.0", Error: rpcError{Code: codeOfStatus(o.status), Message: strings.TrimPrefix(message, "Bad Request: ")}})
 	if err != nil { // texts and a number: it cannot happen

@@ -39,10 +39,6 @@ func checkCall(c *dialect.Call) error {
 	if v := c.Body.Get("messages"); len(v) == 0 || v[0] != '[' {
 		return backend.OpenAIBadRequest("messages", "Invalid 'messages': expected an array with minimum length 1.")
 	}
-	// Some servers take "yes" for true: an answer of the other kind would count as their failure.
-	if v := string(c.Body.Get("stream")); v != "" && v != "true" && v != "false" {
-		return backend.OpenAIBadRequest("stream", "Invalid type for 'stream': expected a boolean.")
-	}
 	for _, field := range []string{"n", "best_of"} { // each answer costs: what is counted must be what every server reads
 		if v := c.Body.Get(field); v != nil && (c.Body.Int(field) < 1 || c.Body.Int(field) > 128 || strings.Trim(string(v), "0123456789") != "") {
 			return backend.OpenAIBadRequest(field, "Invalid '%s': expected a whole number from 1 to 128.", field)

@@ -48,7 +48,7 @@ func newCall(r *http.Request) (*dialect.Call, error) {
 	case body.True("background"):
 		return nil, backend.OpenAIBadRequest("background", "Responses in the background are not supported; send the request without 'background', or run an agent (POST /api/v1/runs), which goes on when you leave.")
 	}
-	for _, field := range []string{"store", "stream", "background"} {
+	for _, field := range []string{"store", "background"} {
 		if v := string(body.Get(field)); v != "" && v != "true" && v != "false" {
 			return nil, backend.OpenAIBadRequest(field, "Invalid type for '%s': expected a boolean.", field)
 		}

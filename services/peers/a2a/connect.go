@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -113,9 +114,13 @@ func (p *Peer) get(ctx context.Context, at string) ([]byte, error) {
 
 // open makes a connection of a card.
 func (p *Peer) open(ctx context.Context, raw []byte) (*connection, error) {
-	card, err := a2av0.NewAgentCardParser()(raw)
+	plain, err := withoutSecurity(raw)
 	if err != nil {
-		return nil, p.malformed(core.Wrap(core.CodeInvalid, err, "card: its security schemes cannot be read"))
+		return nil, p.malformed(core.Wrap(core.CodeInvalid, err, "card: it is no object"))
+	}
+	card, err := a2av0.NewAgentCardParser()(plain)
+	if err != nil {
+		return nil, p.malformed(core.Wrap(core.CodeInvalid, err, "card: its provider, skills or capabilities cannot be read"))
 	}
 	if err := p.verify(ctx, raw, card.Signatures); err != nil {
 		return nil, err
@@ -143,6 +148,30 @@ func (p *Peer) open(ctx context.Context, raw []byte) (*connection, error) {
 		return nil, core.Wrap(core.CodeInvalid, err, "the peer %s cannot be reached as its card says (%s at %s)", p.o.Name, c.transport, c.host)
 	}
 	return c, nil
+}
+
+// withoutSecurity drops what a card says about credentials: the settings say what is shown, and servers do not agree on how
+// it is written.
+func withoutSecurity(raw []byte) ([]byte, error) {
+	var card map[string]any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&card); err != nil {
+		return nil, err
+	}
+	drop := func(object map[string]any) {
+		for _, name := range []string{"security", "securityRequirements", "securitySchemes"} {
+			delete(object, name)
+		}
+	}
+	drop(card)
+	skills, _ := card["skills"].([]any)
+	for _, skill := range skills {
+		if object, ok := skill.(map[string]any); ok {
+			drop(object)
+		}
+	}
+	return json.Marshal(card)
 }
 
 func (p *Peer) transports() []a2aclient.FactoryOption {

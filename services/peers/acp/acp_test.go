@@ -393,7 +393,7 @@ func TestAMalformedAgentIsToldByField(t *testing.T) {
 		"no update kind":  {[]string{hello, session, update + `{}}}`}, "params.update.sessionUpdate is missing"},
 		"no content":      {[]string{hello, session, update + `{"sessionUpdate":"agent_message_chunk"}}}`}, "params.update.content is missing"},
 		"odd content":     {[]string{hello, session, update + `{"sessionUpdate":"agent_message_chunk","content":{"type":"smell"}}}}`}, "params.update.content.type must be text"},
-		"text a number":   {[]string{hello, session, update + `{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":7}}}}`}, "params.update.content.text must be text, not such a number"},
+		"text a number":   {[]string{hello, session, update + `{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":7}}}}`}, "params.update.content.text must be text, not a number"},
 		"title a list":    {[]string{hello, session, update + `{"sessionUpdate":"tool_call","toolCallId":"t","title":[]}}}`}, "params.update.title must be text, not a list"},
 		"long line":       {[]string{hello, session, "long "}, "longer than 16 MB"},
 	} {

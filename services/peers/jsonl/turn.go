@@ -369,7 +369,7 @@ func (t *turn) permission(ctx context.Context, r permissionRequest) (any, error)
 	defer context.AfterFunc(t.Context(), cancel)()
 	v, err := t.events.Ask(ctx, core.PeerQuestion{Tool: peers.Clip(r.Tool, 300), Arguments: r.Arguments, Effect: cmp.Or(r.Effect, core.EffectUnsafe)})
 	if ctx.Err() != nil {
-		return nil, core.Errorf(core.CodeCancelled, "the turn has ended")
+		return nil, core.Errorf(core.CodeCancelled, "the turn of params.taskId has ended")
 	}
 	if err != nil {
 		return nil, err

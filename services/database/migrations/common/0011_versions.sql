@@ -18,6 +18,9 @@ CREATE TABLE evaluations (
     set_version TEXT NOT NULL, -- first 12 hex digits of the SHA-256 of the evaluation set's file
     status      TEXT NOT NULL, -- running, passed, failed, cancelled
     result      TEXT NOT NULL, -- JSON: core.Evaluation
+    cases       TEXT NOT NULL, -- JSON: core.EvaluationSet, as it was at the beginning
+    holder      TEXT NOT NULL, -- the process that executes it
+    held_until  BIGINT NOT NULL, -- when another one may take it over
     created_at  BIGINT NOT NULL,
     finished_at BIGINT
 );
