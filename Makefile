@@ -58,7 +58,7 @@ check-modules:
 .PHONY: lint
 lint: $(LINTER) ## look for mistakes that the compiler does not see
 	@$(GO) vet ./...
-	@$(GO) vet -tags bench,chaos,e2e,gateway,hostile,mcp,mutate ./...
+	@$(GO) vet -tags bench,chaos,e,acp2e,evals,gateway,hostile,mcp,mutate ./...
 	@CGO_ENABLED=0 $(LINTER) run ./...
 
 # Built from the Go module proxy, checked by the checksum database; about a minute on two cores, once.
@@ -130,6 +130,10 @@ sdk: ## the Go clients of OpenAI and Anthropic read what the gateway answers and
 .PHONY: mutate
 mutate: ## malformed messages of every protocol, to the server and from peers
 	@scripts/maintenance/gate.sh mutate
+
+.PHONY: evals
+evals: build ## the evaluation sets of the agents that ship: with a scripted model all must pass, with a real one for its figures
+	@scripts/maintenance/gate.sh evals
 
 .PHONY: hostile
 hostile: ## attacks that must fail, counted by class

@@ -27,6 +27,19 @@ func brokenSettings() []broken {
 			want: []string{`sutazai.yaml:2: server.lisen: unknown key; expected one of listen, ollama_listen, data_dir, secret_key, auth, public_url, allowed_hosts, trusted_proxies, max_body, request_timeout, shutdown_grace, session_ttl, rate_limit, oauth (did you mean "listen"?)`},
 		},
 		{
+			name: "access tokens for nobody", file: "server:\n  oauth:\n    issuer: http://id.example.com\n    claim: \"\"\n", loose: true,
+			want: []string{
+				`3 settings are wrong:`,
+				`  sutazai.yaml:3: server.oauth.issuer: is "http://id.example.com"; expected an https address: whoever changes what comes from there can let anybody in`,
+				`  sutazai.yaml:3: server.oauth.audience: is empty while server.public_url is too; expected one of them: tokens must be meant for this server`,
+				`  sutazai.yaml:4: server.oauth.claim: is empty; expected the name of the claim that holds a caller's roles, such as scope`,
+			},
+		},
+		{
+			name: "a role of access tokens with a right that is none", file: "server:\n  oauth:\n    roles:\n      team: [read, write]\n", loose: true,
+			want: []string{`sutazai.yaml:4: server.oauth.roles.team: holds "write"; expected some of read, run, approve and admin`},
+		},
+		{
 			name: "an unknown section", file: "\n\nsrever: {}\n",
 			want: []string{`sutazai.yaml:3: srever: unknown key; expected one of server, log, database, agents, runs, models, tools, peers, a2a, mcp (did you mean "server"?)`},
 		},

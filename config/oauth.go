@@ -43,7 +43,7 @@ func checkOAuth(c *Config, tree *node, found *findings) {
 	for role, scopes := range o.Roles {
 		for _, s := range scopes {
 			if !slices.Contains([]string{"read", "run", "approve", "admin"}, s) {
-				found.add(at("roles"), "server.oauth.roles."+role, "holds %q; expected some of read, run, approve and admin", s)
+				found.add(tree.placeOf("server", "oauth", "roles", role), "server.oauth.roles."+role, "holds %q; expected some of read, run, approve and admin", s)
 			}
 		}
 	}
@@ -56,7 +56,7 @@ func checkOAuth(c *Config, tree *node, found *findings) {
 		}
 	}
 	if o.Audience == "" && c.Server.PublicURL == "" {
-		found.add(at("audience"), "server.oauth.audience", "is empty while server.public_url is too; expected one of them: tokens must be meant for this server")
+		found.add(at("issuer"), "server.oauth.audience", "is empty while server.public_url is too; expected one of them: tokens must be meant for this server")
 	}
 	if o.Claim == "" {
 		found.add(at("claim"), "server.oauth.claim", "is empty; expected the name of the claim that holds a caller's roles, such as scope")

@@ -14,7 +14,7 @@ type Peer struct {
 	Headers   map[string]Secret `yaml:"headers" keys:"^[A-Za-z0-9!#$%&'*+.^_|~-]+$" default:"{}" doc:"Further HTTP headers of every call; a value may be a reference: env:NAME or file:/path. For a2a."`
 	Command   []string          `yaml:"command" default:"[]" doc:"The program and its arguments; no shell reads them. For acp and jsonl, which need it."`
 	Env       map[string]Secret `yaml:"env" keys:"^[A-Za-z_][A-Za-z0-9_]*$" default:"{}" doc:"Variables of the program's environment; a value may be a reference: env:NAME or file:/path. It gets PATH, HOME, LANG and TMPDIR besides, and none of the server's other variables. For acp and jsonl."`
-	Cwd       string            `yaml:"cwd" default:"" doc:"Folder in which the program runs. Empty: the workspace of the run. For acp and jsonl."`
+	Cwd       string            `yaml:"cwd" default:"" doc:"Folder in which the program runs. Empty: the workspace of the run, or with per: peer a folder of its own in the data folder. For acp and jsonl."`
 	Per       string            `yaml:"per" enum:"run,peer" default:"run" doc:"Whether every run has a process of its own (run), or all share one (peer). For acp and jsonl."`
 	Login     string            `yaml:"login" default:"" doc:"Which of the ways to log in that the program offers is used when it asks for a login. Empty: none; it must find its credentials itself, in env or where it keeps them. For acp."`
 	Timeout   time.Duration     `yaml:"timeout" min:"1s" max:"24h" default:"30m" doc:"How long one turn may take. The time in which acp and jsonl ask a person does not count."`

@@ -54,7 +54,7 @@ const (
 	CheckNotContains CheckKind = "not_contains" // the answer does not
 	CheckRegex       CheckKind = "regex"        // the answer matches the regular expression (RE2)
 	CheckSchema      CheckKind = "schema"       // the answer is JSON that the schema accepts
-	CheckTool        CheckKind = "tool_called"  // a step called the tool, or gave work to the agent of that name
+	CheckTool        CheckKind = "tool_called"  // the run called the tool, or gave work to the agent of that name; a refused call is none
 	CheckNoTool      CheckKind = "tool_not_called"
 	CheckFile        CheckKind = "file_written" // the workspace holds the file at the end, and not as it was attached
 	CheckCost        CheckKind = "max_cost_usd" // of the run with its sub-runs

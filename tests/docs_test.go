@@ -146,6 +146,12 @@ func agentExample(t *testing.T, program string, b block) {
 	if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if peer := regexp.MustCompile(`(?m)^peer: (\S+)`).FindStringSubmatch(b.text); peer != nil { // the page says where it stands
+		settings := "peers: {" + peer[1] + ": {protocol: acp, command: [agent]}}\n"
+		if err := os.WriteFile(filepath.Join(dir, "sutazai.yaml"), []byte(settings), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if out, err := quietCommand(t, dir, program, "agents", "validate", file).CombinedOutput(); err != nil {
 		t.Errorf("%s:%d: %v\n%s", b.file, b.line, err, out)
 	}

@@ -67,6 +67,7 @@ func exceptions() []exception {
 		{"internal/evaluations", "internal/schema", "a check of an answer's form; pure, it reads nothing"},
 		{"internal/evaluations", "internal/yamlnode", "the lines of evaluation sets; pure, it reads nothing"},
 		{"internal/tools", "internal/schema", "the arguments of a call"},
+		{"internal/a2acheck", "internal/schema", "the form of messages"},
 		{"internal/tools", "internal/sandbox", "commands that agents run"},
 		{"services/aimodels/azure", "services/aimodels/openaicompat", "the same dialect at Azure's addresses"},
 		{"services/aimodels/bedrock", "services/aimodels/anthropic", "what Claude models take, wherever they are reached"},

@@ -10,7 +10,8 @@ const mcpText = `speaks the Model Context Protocol on standard input and output,
 Code can start it as one of its MCP servers. It passes every message on to the server's /mcp: the running server of the
 data folder, the one named by --server, or one that it starts for as long as it runs. Agents and runs are its tools.
 
-It ends when its input ends. Standard error has messages for people; standard output has the protocol alone.`
+In Claude Code, claude mcp add sutazai -- sutazai mcp adds it. It ends when its input ends. Standard error has messages
+for people; standard output has the protocol alone.`
 
 // mcpCommand is the server over standard input and output; its children are about servers whose tools agents use.
 func (c *cli) mcpCommand() *cobra.Command {
@@ -18,7 +19,7 @@ func (c *cli) mcpCommand() *cobra.Command {
 		Use:     "mcp",
 		Short:   "Serve agents to MCP clients over standard input and output",
 		Long:    long("mcp "+mcpText+"\n\nIt is the same as mcp serve.", clientExits()...),
-		Example: "  claude mcp add sutazai -- sutazai mcp\n  sutazai mcp --server https://sutazai.example",
+		Example: "  sutazai mcp\n  sutazai mcp --server https://sutazai.example",
 		Args:    cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -19,7 +19,8 @@ func (c *cli) modelsListCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List the models that can be called",
 		Long: long(`list prints the models of every provider and the routes. STATE is that of the circuit breaker: closed (it
-works), open (it failed too often and is left alone for a while), half_open (it is being tried).`, clientExits()...),
+works), open (it failed too often and is left alone for a while), half_open (it is being tried), – (it was not called
+since the server started).`, clientExits()...),
 		Example: "  sutazai models list",
 		Args:    arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -126,6 +127,9 @@ SAVED is what answers from the cache would have cost.`, clientExits()...),
 		Example: "  sutazai models usage\n  sutazai models usage --by model --days 7",
 		Args:    arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if groups := []string{core.UsageByDay, core.UsageByModel, core.UsageByKey, core.UsageByAgent, core.UsageByProject}; !slices.Contains(groups, by) {
+				return usagef(cmd.CommandPath(), "--by takes day, model, key, agent or project, not %q", by)
+			}
 			query := url.Values{"group": {by}, "days": {strconv.Itoa(days)}}
 			items, err := list[usageItem](cmd.Context(), c.client(), "/usage", query)
 			if err != nil {

@@ -12,6 +12,9 @@ import (
 	"github.com/sutazai/sutazai/core"
 )
 
+// widest is how wide a column is made at most, in characters: a longer cell moves only its own line.
+const widest = 60
+
 // table prints rows in aligned columns. The last column is not padded, and is cut to fit on a terminal.
 type table struct {
 	head []string
@@ -49,7 +52,7 @@ func (t *table) print(w io.Writer, st style, limit int) {
 	}
 	for _, row := range t.rows {
 		for i, c := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+			widths[i] = max(widths[i], min(utf8.RuneCountInString(c), widest))
 		}
 	}
 	line := func(row []string, paint func(string) string) {
@@ -73,7 +76,7 @@ func (t *table) print(w io.Writer, st style, limit int) {
 			default:
 				b.WriteString(c + pad)
 			}
-			used += widths[i]
+			used += max(widths[i], utf8.RuneCountInString(c))
 		}
 		fmt.Fprintln(w, paint(b.String()))
 	}

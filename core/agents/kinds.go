@@ -68,6 +68,9 @@ func (p *reader) kind(n ast.Node, line int) {
 func (p *reader) peer(n ast.Node, line int) {
 	if s, ok := p.word(n, line, "peer", p.known.Peers...); ok {
 		p.agent.Peer = s
+		if p.agent.Effect == "" {
+			p.agent.Effect = p.known.PeerEffects[s]
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sutazai/sutazai/core"
 )
 
 // Problem is one mistake in an agent file. Line counts from 1; 0 means the file as a whole.
@@ -27,8 +29,9 @@ type Known struct {
 	Tools       []string
 	Agents      []string
 	MCPServers  []string
-	Peers       []string // of the settings
-	Skills      []string // folders of know-how
+	Peers       []string               // of the settings
+	PeerEffects map[string]core.Effect // of those whose agents' files say nothing
+	Skills      []string               // folders of know-how
 	Collections []string
 	CheckModel  func(name string) error                      // nil when the model or route is configured
 	Nearest     func(word string, among []string) (m string) // "" when nothing is near

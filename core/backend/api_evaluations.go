@@ -81,14 +81,15 @@ func evaluationOutput(e core.Evaluation, err error) (*output[core.Evaluation], e
 
 // tidyEvaluation makes lists that are nil empty.
 func tidyEvaluation(e core.Evaluation) core.Evaluation {
-	e.Cases = each(e.Cases, func(c core.EvaluationResult) core.EvaluationResult {
-		c.Tries = each(c.Tries, func(t core.EvaluationTry) core.EvaluationTry {
-			if t.Failures == nil {
-				t.Failures = []string{}
+	e.Cases = append([]core.EvaluationResult{}, e.Cases...)
+	for i := range e.Cases {
+		c := &e.Cases[i]
+		c.Tries = append([]core.EvaluationTry{}, c.Tries...)
+		for j := range c.Tries {
+			if c.Tries[j].Failures == nil {
+				c.Tries[j].Failures = []string{}
 			}
-			return t
-		})
-		return c
-	})
+		}
+	}
 	return e
 }

@@ -127,7 +127,7 @@ func (s *server) mcpCallback(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = w.Write([]byte(core.MessageOf(err) + "\n"))
+		_, _ = w.Write([]byte(core.MessageOf(err) + "\n")) //nolint:gosec // plain text, which no browser takes for a page
 	case l.State != "done":
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = w.Write([]byte("The login at " + l.Server + " failed: " + l.Error + "\n"))

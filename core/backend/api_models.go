@@ -2,9 +2,11 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/dialect"
 )
 
 type modelTestInput struct {
@@ -66,6 +68,9 @@ func (s *server) testModel(ctx context.Context, in *modelTestInput) (*output[mod
 			first = time.Since(began)
 		}
 	})
+	if e, ok := errors.AsType[*dialect.UnknownModel](err); ok {
+		return nil, core.Wrap(core.CodeNotFound, err, "%s", core.MessageOf(e))
+	}
 	if err != nil {
 		return nil, providerFault(err)
 	}

@@ -386,7 +386,7 @@ func setup(t *testing.T, change ...func(*options)) *testBundle {
 	t.Cleanup(func() { _ = agentsByMCP.Close() })
 	tasks := a2a.New(a2a.Deps{Runs: b.ports, Agents: b.ports, Store: noTasks{}, Auth: b.auth, Audit: auditLog, PublicURL: func() string { return "" }, Logger: log, Now: time.Now})
 	h, err := backend.New(backend.Deps{
-		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Budgets: b.ports, Cache: &b.ports.cleared, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth, Credentials: credentials{}, MCP: mcpServers{},
+		Runs: b.ports, RunCounts: b.ports, Usage: b.ports, Budgets: b.ports, Cache: &b.ports.cleared, Agents: b.ports, Models: b.ports, Services: b.ports, Auth: b.auth, Credentials: credentials{}, MCP: mcpServers{}, Evaluations: evaluations{},
 		Audit: auditLog, Limits: limits, Metrics: b.metrics,
 		Console: o.console, Logger: log,
 		Routes: slices.Concat(openai.Routes(openai.Deps{Chats: chats, Logger: log}), anthropic.Routes(anthropic.Deps{Chats: chats, Logger: log}),

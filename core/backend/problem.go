@@ -149,9 +149,15 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, log *slog.Logger, err 
 	_, _ = w.Write(append(body, '\n')) // a client that has left needs no answer
 }
 
-// LogFault logs an error that a user sees only as "internal error".
+// LogFault logs an error that is the server's fault. Of one that asks to come back later, such as a model that is left
+// alone for a while, what led to it has been logged, and there is one for each request meanwhile.
 func LogFault(ctx context.Context, log *slog.Logger, err error) {
-	if toProblem(err).Status >= 500 {
-		log.Error("request failed", "error", err, "request_id", RequestID(ctx))
+	if toProblem(err).Status < 500 {
+		return
 	}
+	level := slog.LevelError
+	if core.CodeOf(err) == core.CodeUnavailable && core.RetryAfterOf(err) > 0 {
+		level = slog.LevelDebug
+	}
+	log.Log(ctx, level, "request failed", "error", err, "request_id", RequestID(ctx))
 }

@@ -56,7 +56,22 @@ func (s *server) fallbackRoutes(console http.Handler) {
 			s.problem(w, r, core.Errorf(core.CodeNotFound, "there is nothing at this address; the API is described at /api/docs"))
 		})
 	}
-	s.router.handle("/", console, nil)
+	s.router.handle("/", s.misdirected(console), nil)
+}
+
+// misdirected tells clients of models that have left out /v1 where they want to go. A browser's GET is for the console,
+// which has pages of such names.
+func (s *server) misdirected(console http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		call, _, _ := strings.Cut(strings.Trim(r.URL.Path, "/"), "/")
+		known := slices.Contains([]string{"chat", "messages", "responses", "embeddings", "models"}, call)
+		if !known || r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			console.ServeHTTP(w, r)
+			return
+		}
+		WriteOpenAIError(w, r, s.log, &OpenAIError{Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
+			Message: "Unknown request URL: " + r.Method + " " + short(r.URL.Path) + "; did you mean /v1" + short(r.URL.Path) + "? A client's base URL is this server's address and /v1 (and without it for Anthropic's clients)."})
+	})
 }
 
 // noSuchCall tells a wrong method from a wrong address.

@@ -5,6 +5,7 @@ package a2acheck
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
@@ -165,11 +166,11 @@ func syntax(raw []byte) string {
 	err := d.Decode(&v)
 	switch {
 	case len(bytes.TrimSpace(raw)) == 0:
-		return "the message is empty; a JSON object is expected"
+		return "it is empty; a JSON object is expected"
 	case err != nil:
-		return "the message is not JSON: it breaks at byte " + strconv.FormatInt(d.InputOffset(), 10)
+		return "it is not JSON: it breaks at byte " + strconv.FormatInt(d.InputOffset(), 10)
 	}
-	return "something follows the message after byte " + strconv.FormatInt(d.InputOffset(), 10)
+	return "something follows after byte " + strconv.FormatInt(d.InputOffset(), 10)
 }
 
 // wrong makes an error of what a schema says: "message.parts.0: …; configuration: …".
@@ -187,7 +188,7 @@ func wrong(root, explained string) error {
 		field = join(root, field)
 		e.Fields = append(e.Fields, core.FieldError{Field: field, Message: message})
 		if len(texts) < 4 {
-			texts = append(texts, strings.TrimPrefix(field+": "+message, ": "))
+			texts = append(texts, cmp.Or(field, "the message")+": "+message)
 		}
 		if len(e.Fields) == 16 {
 			break
@@ -198,7 +199,7 @@ func wrong(root, explained string) error {
 }
 
 func invalid(field, message string) error {
-	e := core.Errorf(core.CodeInvalid, "%s", strings.TrimPrefix(field+": "+message, ": "))
+	e := core.Errorf(core.CodeInvalid, "%s: %s", cmp.Or(field, "the message"), message)
 	e.Fields = []core.FieldError{{Field: field, Message: message}}
 	return e
 }

@@ -58,7 +58,17 @@ func taskScript(_ int, req core.ModelRequest) aimodelstest.Turn {
 	case strings.Contains(last.Text, "count"):
 		return aimodelstest.Text(fmt.Sprintf("You have spoken %d times.", spoken))
 	}
-	return aimodelstest.Text("Hello, world.")
+	return inPieces("Hello, ", "world.")
+}
+
+// inPieces answers in two pieces, with a moment between them.
+func inPieces(first, second string) aimodelstest.Turn {
+	return func(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
+		onDelta(core.Delta{Text: first})
+		resp, err := aimodelstest.Slowly(150*time.Millisecond, aimodelstest.Text(second))(ctx, req, onDelta)
+		resp.Message.Text = first + second
+		return resp, err
+	}
 }
 
 var taskAgents = map[string]string{

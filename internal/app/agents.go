@@ -54,10 +54,14 @@ func newAgentFolder(cfg *config.Config, specs []core.ToolSpec, checkModel func(s
 	for i, s := range specs {
 		names[i] = s.Name
 	}
+	effects := map[string]core.Effect{}
+	for name, p := range cfg.Peers {
+		effects[name] = core.Effect(p.Effect)
+	}
 	return &agentFolder{
 		dir: cfg.Agents.Dir, registry: agents.NewRegistry(), log: log, skills: newSkills(cfg),
 		known: agents.Known{
-			Tools: names, MCPServers: mcpNames(cfg), Peers: slices.Sorted(maps.Keys(cfg.Peers)), CheckModel: checkModel, Nearest: nearest.Nearest,
+			Tools: names, MCPServers: mcpNames(cfg), Peers: slices.Sorted(maps.Keys(cfg.Peers)), PeerEffects: effects, CheckModel: checkModel, Nearest: nearest.Nearest,
 		},
 	}
 }

@@ -134,6 +134,7 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onClose(func() error { a.egress.Close(); return a.tools.Close() })
+	a.onClose(addPrograms(a.tools, cfg, o.Logger))
 	executor, err := executorID(cfg.Server.DataDir, a.db)
 	if err != nil {
 		return nil, err
@@ -196,10 +197,10 @@ func Start(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, a.db.Explain(err, "start the durable engine")
 	}
 	a.evals = a.newEvaluations(folder, owners, executor)
+	a.startMCP(life)
 	if err := a.serve(ctx, life, auditLog, registry); err != nil {
 		return nil, err
 	}
-	a.startMCP(life)
 	if !o.Idle {
 		if err := a.runs.Launch(ctx); err != nil {
 			return nil, a.db.Explain(err, "start the durable engine")

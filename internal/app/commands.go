@@ -45,7 +45,8 @@ func toolSpecs(cfg *config.Config, log *slog.Logger) (_ []core.ToolSpec, err err
 		return nil, err
 	}
 	outside.Close()
-	return tools.Specs(), tools.Close()
+	closePrograms := addPrograms(tools, cfg, log) // those of the data folder itself
+	return tools.Specs(), errors.Join(closePrograms(), tools.Close())
 }
 
 // PullModel downloads a model and returns where it lies. A name that is no file is one of Ollama's, and is left to an

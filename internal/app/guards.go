@@ -56,9 +56,9 @@ func (g *guards) Allow(policies []string, model string) error {
 }
 
 // Texts implements aimodels.Guards.
-func (g *guards) Texts(ctx context.Context, policies, texts []string) ([]string, error) {
+func (g *guards) Texts(ctx context.Context, policies, texts []string, groups []int) ([]string, error) {
 	err := g.each(policies, func(p *guardrails.Policy) (err error) {
-		texts, _, err = p.Pass(guardrails.Input, nil).Texts(ctx, texts)
+		texts, _, err = p.Pass(guardrails.Input, nil).Parts(ctx, texts, groups)
 		return err
 	})
 	return texts, err
@@ -73,10 +73,19 @@ func (g *guards) JSON(ctx context.Context, policies []string, body []byte) ([]by
 	return body, err
 }
 
+// Called implements aimodels.Guards.
+func (g *guards) Called(ctx context.Context, policies []string, args []byte) ([]byte, error) {
+	return g.arguments(ctx, policies, args, guardrails.Input)
+}
+
 // Arguments implements aimodels.Guards.
 func (g *guards) Arguments(ctx context.Context, policies []string, args []byte) ([]byte, error) {
+	return g.arguments(ctx, policies, args, guardrails.Output)
+}
+
+func (g *guards) arguments(ctx context.Context, policies []string, args []byte, dir guardrails.Direction) ([]byte, error) {
 	err := g.each(policies, func(p *guardrails.Policy) (err error) {
-		args, _, err = p.Pass(guardrails.Output, nil).Arguments(ctx, args)
+		args, _, err = p.Pass(dir, nil).Arguments(ctx, args)
 		return err
 	})
 	return args, err

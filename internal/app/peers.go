@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -62,8 +63,15 @@ func newProgram(cfg *config.Config, name string, p config.Peer) (peers.ProgramSp
 		}
 		env[key] = value
 	}
+	dir := p.Cwd
+	if dir == "" && p.Per == "peer" { // it works for many workspaces
+		dir = filepath.Join(cfg.Server.DataDir, "peers", name)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return peers.ProgramSpec{}, core.Wrap(core.CodeInvalid, err, "cannot make the folder %s of peer %s; check the permissions of the data folder", dir, name)
+		}
+	}
 	return peers.ProgramSpec{
-		Name: name, Command: p.Command, Env: env, Dir: p.Cwd, Shared: p.Per == "peer", Timeout: p.Timeout, LogDir: filepath.Join(cfg.Server.DataDir, "logs"),
+		Name: name, Command: p.Command, Env: env, Dir: dir, Shared: p.Per == "peer", Timeout: p.Timeout, LogDir: filepath.Join(cfg.Server.DataDir, "logs"),
 	}, nil
 }
 

@@ -32,7 +32,7 @@ type OAuthOptions struct {
 	JWKS     string                  // address of its keys; "" = as the issuer's metadata says
 	Claim    string                  // whose values are roles: a list, or names with spaces between them; dots go into objects
 	Roles    map[string][]core.Scope // what a role may do
-	Client   *http.Client            // reaches the issuer
+	Client   *http.Client            // reaches the issuer; it has a Transport
 	Now      func() time.Time        // nil = time.Now
 }
 
@@ -232,11 +232,7 @@ func (c *calm) RoundTrip(req *http.Request) (*http.Response, error) {
 	d, ok := c.kept[url]
 	c.mu.Unlock()
 	if !ok || c.now().Sub(d.at) >= oauthCalm {
-		base := c.base
-		if base == nil {
-			base = http.DefaultTransport
-		}
-		res, err := base.RoundTrip(req)
+		res, err := c.base.RoundTrip(req)
 		if err != nil {
 			return nil, &unreachableError{err}
 		}

@@ -63,7 +63,7 @@ func withTokens(t *testing.T, i *issuer, change func(*auth.OAuthOptions)) (*auth
 	t.Helper()
 	now := time.Now
 	o := auth.OAuthOptions{
-		Issuer: i.url, Audience: audience, Claim: "scope", Client: &http.Client{}, Now: now,
+		Issuer: i.url, Audience: audience, Claim: "scope", Client: &http.Client{Transport: &http.Transport{}}, Now: now,
 		Roles: map[string][]core.Scope{"sutazai:read": {core.ScopeRead}, "sutazai:run": {core.ScopeRun, core.ScopeRead}},
 	}
 	if change != nil {

@@ -90,7 +90,7 @@ func (s *Service) caseOf(ctx context.Context, r core.Run) (core.EvaluationCase, 
 	}
 	for _, st := range steps {
 		check := core.EvaluationCheck{Kind: core.CheckTool, Text: st.Name}
-		if (st.Kind == core.StepTool || st.Kind == core.StepAgent) && !slices.ContainsFunc(c.Checks, func(have core.EvaluationCheck) bool { return have.Text == st.Name }) && s.Sets.Known().called(st.Name) == "" {
+		if made(st) && !slices.ContainsFunc(c.Checks, func(have core.EvaluationCheck) bool { return have.Text == st.Name }) && s.Sets.Known().called(st.Name) == "" {
 			c.Checks = append(c.Checks, check)
 		}
 	}

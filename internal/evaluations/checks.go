@@ -54,7 +54,10 @@ func unexpectedEnd(c core.EvaluationCase, o Outcome) string {
 	case o.Run.Status == core.RunFailed && wants(core.CheckFails), o.Run.Status == core.RunSucceeded:
 		return ""
 	}
-	return fmt.Sprintf("the run %s: %s", o.Run.Status, runError(o.Run))
+	if o.Run.Status == core.RunCancelled {
+		return "the run was cancelled: " + runError(o.Run)
+	}
+	return "the run failed: " + runError(o.Run)
 }
 
 func runError(r core.Run) string {
@@ -128,17 +131,21 @@ func againstSchema(check core.EvaluationCheck, answer string) string {
 	return ""
 }
 
-// called says whether a step called the tool, or the agent of that name.
+// called says whether the tool was called, or work given to the agent of that name.
 func called(steps []core.Step, name string) bool {
-	return slices.ContainsFunc(steps, func(s core.Step) bool {
-		return (s.Kind == core.StepTool || s.Kind == core.StepAgent) && s.Name == name
-	})
+	return slices.ContainsFunc(steps, func(s core.Step) bool { return made(s) && s.Name == name })
+}
+
+// made says whether a step is a call that was really made: one of a tool that the agent does not have, or that was denied,
+// ends before any attempt.
+func made(s core.Step) bool {
+	return (s.Kind == core.StepTool || s.Kind == core.StepAgent) && (len(s.Attempts) > 0 || s.Status == core.StepSucceeded)
 }
 
 func calls(steps []core.Step) string {
 	var names []string
 	for _, s := range steps {
-		if (s.Kind == core.StepTool || s.Kind == core.StepAgent) && !slices.Contains(names, s.Name) {
+		if made(s) && !slices.Contains(names, s.Name) {
 			names = append(names, s.Name)
 		}
 	}

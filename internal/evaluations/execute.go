@@ -28,9 +28,10 @@ type execution struct {
 	*Service
 	set   core.EvaluationSet
 	agent core.Agent
+	begun core.Evaluation // as it was taken up; never changed
 
 	mu sync.Mutex
-	e  core.Evaluation
+	e  core.Evaluation // as it stands
 }
 
 // execute makes the tries that an evaluation lacks and ends it. An error, or the end of ctx, leaves it as it is, to be taken
@@ -40,7 +41,7 @@ func (s *Service) execute(ctx context.Context, id string) error {
 	if err != nil || e.Status != core.EvaluationRunning {
 		return err
 	}
-	x := &execution{Service: s, set: set, e: e}
+	x := &execution{Service: s, set: set, begun: e, e: e}
 	if x.agent, err = s.Agents.Agent(x.name()); err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (s *Service) execute(ctx context.Context, id string) error {
 }
 
 // name is the agent's with its version, as runs are started with.
-func (x *execution) name() string { return x.e.Agent + "@" + x.e.Version }
+func (x *execution) name() string { return x.begun.Agent + "@" + x.begun.Version }
 
 // tries makes every try that is missing, some at the same time. The first error ends it.
 func (x *execution) tries(ctx context.Context) error {
@@ -62,7 +63,7 @@ func (x *execution) tries(ctx context.Context) error {
 	defer cancel(nil)
 	var all sync.WaitGroup
 	defer all.Wait()
-	for n := 1; n <= x.e.Repeats; n++ {
+	for n := 1; n <= x.begun.Repeats; n++ {
 		for i := range x.set.Cases {
 			if x.done(i, n) {
 				continue
@@ -86,9 +87,7 @@ func (x *execution) tries(ctx context.Context) error {
 }
 
 func (x *execution) done(i, n int) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return slices.ContainsFunc(x.e.Cases[i].Tries, func(t core.EvaluationTry) bool { return t.Try == n })
+	return slices.ContainsFunc(x.begun.Cases[i].Tries, func(t core.EvaluationTry) bool { return t.Try == n })
 }
 
 // try makes one try of a case and stores what it gave.
@@ -131,9 +130,9 @@ func (x *execution) try(ctx context.Context, i, n int) error {
 func (x *execution) startOf(i, n int) core.StartRun {
 	c, try := x.set.Cases[i], strconv.Itoa(n)
 	start := core.StartRun{
-		Agent: x.name(), Input: c.Input, Actor: x.e.CreatedBy,
-		Metadata:       map[string]string{"evaluation": x.e.ID, "case": c.Name, "try": try},
-		IdempotencyKey: fmt.Sprintf("eval:%s:%d:%s", x.e.ID, i+1, try),
+		Agent: x.name(), Input: c.Input, Actor: x.begun.CreatedBy,
+		Metadata:       map[string]string{"evaluation": x.begun.ID, "case": c.Name, "try": try},
+		IdempotencyKey: fmt.Sprintf("eval:%s:%d:%s", x.begun.ID, i+1, try),
 	}
 	for name, content := range c.Files {
 		start.Files = append(start.Files, core.File{Name: name, Content: []byte(content)})
@@ -157,7 +156,7 @@ func (x *execution) wait(ctx context.Context, c core.EvaluationCase, run core.Ru
 			return Outcome{}, err
 		}
 		if len(asked) > 0 {
-			if _, err := x.Runs.Cancel(ctx, run.ID, "evaluation:"+x.e.ID); err != nil && core.CodeOf(err) != core.CodeConflict {
+			if _, err := x.Runs.Cancel(ctx, run.ID, "evaluation:"+x.begun.ID); err != nil && core.CodeOf(err) != core.CodeConflict {
 				return Outcome{}, err
 			}
 		}
@@ -221,11 +220,11 @@ func (x *execution) stop(ctx context.Context, run string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
-	e, err := x.Store.Get(ctx, x.e.ID)
+	e, err := x.Store.Get(ctx, x.begun.ID)
 	if err != nil || e.Status == core.EvaluationRunning { // it goes on elsewhere
 		return
 	}
-	if _, err := x.Runs.Cancel(ctx, run, "evaluation:"+x.e.ID); err != nil && core.CodeOf(err) != core.CodeConflict {
+	if _, err := x.Runs.Cancel(ctx, run, "evaluation:"+x.begun.ID); err != nil && core.CodeOf(err) != core.CodeConflict {
 		x.Logger.Warn("a run of a cancelled evaluation goes on", "run", run, "error", err)
 	}
 }
@@ -253,8 +252,8 @@ func (x *execution) readFiles(ctx context.Context, c core.EvaluationCase, o *Out
 
 // judge asks a model about what only a model can say.
 func (x *execution) judge(ctx context.Context, c core.EvaluationCase, o Outcome, result *core.EvaluationTry) error {
-	caller := core.Caller{Actor: x.e.CreatedBy, Agent: x.e.Agent}
-	if id, ok := strings.CutPrefix(x.e.CreatedBy, "key:"); ok {
+	caller := core.Caller{Actor: x.begun.CreatedBy, Agent: x.begun.Agent}
+	if id, ok := strings.CutPrefix(x.begun.CreatedBy, "key:"); ok {
 		caller.Key = id
 	}
 	for _, check := range c.Checks {

@@ -129,7 +129,7 @@ func (b *builder) pattern(c Check, out *check) {
 		b.wrong("pattern", "not a regular expression (RE2) that can be used: %s", reason)
 		return
 	}
-	out.detector = p
+	out.detector = visible{p}
 }
 
 func (b *builder) personal(c Check, out *check) {
@@ -154,7 +154,7 @@ func (b *builder) personal(c Check, out *check) {
 			b.word("types", t, "card", "iban", "email", "phone", "ip")
 		}
 	}
-	out.detector = every
+	out.detector = visible{every}
 }
 
 func (b *builder) secrets(c Check, out *check) {
@@ -172,7 +172,7 @@ func (b *builder) secrets(c Check, out *check) {
 			b.wrong("except", "there is no rule %q; the names are in redacted text and findings, behind \"secret:\"", name)
 		}
 	}
-	out.detector = b.rules.without(c.Except)
+	out.detector = visible{b.rules.without(c.Except)}
 }
 
 func (b *builder) models(c Check, out *check) {

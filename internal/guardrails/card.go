@@ -2,8 +2,8 @@ package guardrails
 
 import "unicode/utf8"
 
-// cards finds the numbers of payment cards: 12 to 19 digits of any script in one group, or in groups with the same
-// separator between them, that begin as one of the card schemes' numbers do, have its length, and pass the Luhn check
+// cards finds the numbers of payment cards: 12 to 19 digits of any script in one group, in groups with the same separator
+// between them, or in the groups in which cards are written with anything else that keeps them apart, that begin as one of the card schemes' numbers do, have its length, and pass the Luhn check
 // (ISO/IEC 7812-1).
 type cards struct{}
 
@@ -46,9 +46,10 @@ func (cards) scan(text string, from int, final bool) (found []span, held int) {
 // cardAt says whether a card number begins at an offset, and where it ends. The longest one counts.
 func cardAt(text string, at int, final bool) (end int, a answer) {
 	var digits [maxCard]int8
-	var ends [maxCard + 1]int // number of digits → offset where a group ends after so many; 0 = none does
-	n, first, open := 0, 0, false
-	sep := byte(0)
+	var groups [maxCard + 1]cardGroups // number of digits → the groups that end after so many
+	var sofar cardGroups
+	n, open := 0, false
+	sep := noGap
 	for i := at; ; {
 		group := 0
 		for i < len(text) {
@@ -69,23 +70,23 @@ func cardAt(text string, at int, final bool) (end int, a answer) {
 		if i == len(text) {
 			open = !final
 		}
-		if sep == 0 {
-			first = group
-		} else if group > 7 || first == 1 && group > 1 {
+		if first := sofar.sizes[0]; sofar.count > 0 && (group > 7 || first == 1 && group > 1) {
 			break
 		}
-		ends[n] = i
-		if i == len(text) || !groupFits(first, group) { // a shorter group, such as the last of 4-4-4-1, ends it
+		sofar.add(group, i)
+		groups[n] = sofar
+		if i == len(text) || !groupFits(int(sofar.sizes[0]), group) { // a shorter group, such as the last of 4-4-4-1, ends it
 			break
 		}
-		s, width := separatorAt(text, i)
-		if width == 0 || sep != 0 && s != sep {
+		s, width := gapAt(text, i)
+		if width == 0 {
 			break
 		}
 		if i+width == len(text) {
 			open = !final
 			break
 		}
+		sofar.gap = looser(sofar.gap, sep, s)
 		sep, i = s, i+width
 	}
 	if !schemeOf(digits[:n]).possible {
@@ -95,14 +96,128 @@ func cardAt(text string, at int, final bool) (end int, a answer) {
 		return 0, more
 	}
 	for ; n >= minCard; n-- {
-		if ends[n] == 0 || !schemeOf(digits[:n]).allows(n) || !luhn(digits[:n]) {
+		if groups[n].count == 0 || !schemeOf(digits[:n]).allows(n) || !luhn(digits[:n]) {
 			continue
 		}
-		if a := endsNumber(text, ends[n], final); a != no {
-			return ends[n], a
+		switch a := groups[n].card(text, at, final); a {
+		case yes, more:
+			return groups[n].end, a
 		}
 	}
 	return 0, no
+}
+
+// cardGroups is the groups in which the beginning of a number is written.
+type cardGroups struct {
+	sizes [5]int8 // of the first ones; no card has more, but for one whose digits all stand alone
+	count int
+	gap   byte // noGap = the same separator between all, or none
+	end   int  // offset
+}
+
+func (g *cardGroups) add(size, end int) {
+	if g.count < len(g.sizes) {
+		g.sizes[g.count] = int8(size)
+	}
+	g.count, g.end = g.count+1, end
+}
+
+// looser returns what keeps the groups apart after another gap, such as it is behind the one before it.
+func looser(sofar, before, gap byte) byte {
+	switch {
+	case sofar == lineGap || gap == lineGap:
+		return lineGap
+	case sofar == looseGap || gap == looseGap || before != noGap && gap != before:
+		return looseGap
+	}
+	return noGap
+}
+
+// card says whether the number that begins at an offset stands there as cards do. Where anything may be between the groups
+// they must be a card's, and what is in a column must not be longer than a card.
+func (g *cardGroups) card(text string, at int, final bool) answer {
+	a := endsNumber(text, g.end, final)
+	if a == no || g.gap == noGap {
+		return a
+	}
+	if !g.usual() {
+		return no
+	}
+	if g.gap == lineGap {
+		if fourBefore(text, at) {
+			return no
+		}
+		switch fourBehind(text, g.end, final) {
+		case yes:
+			return no
+		case more:
+			return more
+		}
+	}
+	return a
+}
+
+// usual says whether a card is written in these groups: fours, of which the last may be shorter, or 4-6-5 and 4-6-4.
+func (g *cardGroups) usual() bool {
+	s := g.sizes
+	switch {
+	case s[0] != 4:
+		return false
+	case g.count == 3:
+		return s[1] == 6 && (s[2] == 4 || s[2] == 5)
+	case g.count == 4:
+		return s[1] == 4 && s[2] == 4 && s[3] <= 4
+	}
+	return g.count == 5 && s[1] == 4 && s[2] == 4 && s[3] == 4 && s[4] <= 3
+}
+
+// fourBefore says whether a group of four digits stands before an offset, with a gap between: the list has begun before.
+func fourBefore(text string, at int) bool {
+	for n := 0; ; n++ {
+		begin := runeStart(text, at-1)
+		if at == 0 || n > maxGap {
+			return false
+		}
+		if _, width := separatorAt(text, begin); width != at-begin {
+			break
+		}
+		at = begin
+	}
+	digits := 0
+	for at > 0 && digits <= 4 {
+		begin := runeStart(text, at-1)
+		if v, width := digitAt(text, begin); v < 0 || width != at-begin {
+			break
+		}
+		digits, at = digits+1, begin
+	}
+	return digits == 4
+}
+
+// fourBehind says whether a group of four digits stands behind an offset, with a gap between: the list goes on.
+func fourBehind(text string, at int, final bool) answer {
+	_, width := gapAt(text, at)
+	if at += width; at == len(text) {
+		return unknown(final)
+	}
+	if width == 0 {
+		return no
+	}
+	digits := 0
+	for at < len(text) && digits <= 4 {
+		v, width := digitAt(text, at)
+		if v < 0 {
+			break
+		}
+		digits, at = digits+1, at+width
+	}
+	if at == len(text) && digits <= 4 && !final {
+		return more
+	}
+	if digits == 4 {
+		return yes
+	}
+	return no
 }
 
 // groupFits says whether another group may follow one of this size: groups of three to seven digits, or single digits.

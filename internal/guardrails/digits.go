@@ -39,12 +39,48 @@ func digitValue(r rune) int {
 	return -1
 }
 
+// maxGap is how many characters may stand between two groups of a number.
+const maxGap = 3
+
+// What stands between two groups: one of the characters that people write there (' ', '-', '.'), or something looser.
+const (
+	noGap    byte = 0
+	looseGap byte = '*' // several characters, a slash or an underscore
+	lineGap  byte = '|' // the end of a line or of a table's cell is among them
+)
+
+// gapAt returns what stands between the groups of a number at an offset, and its length in bytes; noGap, 0 where that is
+// something else, or too much.
+func gapAt(text string, i int) (kind byte, width int) {
+	for n := 0; i+width < len(text); n++ {
+		one, w := separatorAt(text, i+width)
+		if w == 0 {
+			break
+		}
+		if n == maxGap {
+			return noGap, 0
+		}
+		switch {
+		case one == '\n' || kind == lineGap:
+			kind = lineGap
+		case n > 0 || one == '/' || one == '_':
+			kind = looseGap
+		default:
+			kind = one
+		}
+		width += w
+	}
+	return kind, width
+}
+
 // separatorAt returns the character at an offset if it is one that people write between the groups of a number, and its
-// length; 0, 0 for others. The kinds of spaces are one, and the kinds of dashes.
+// length; 0, 0 for others. The kinds of spaces are one, the kinds of dashes, and those that end a line or a cell.
 func separatorAt(text string, i int) (kind byte, width int) {
 	switch c := text[i]; {
-	case c == ' ' || c == '-' || c == '.':
+	case c == ' ' || c == '-' || c == '.' || c == '/' || c == '_':
 		return c, 1
+	case c == '\n' || c == '\r' || c == '\t':
+		return '\n', 1
 	case c == 0xC2 || c == 0xE2: // U+00A0, U+2009 to U+2013, U+202F
 		switch r, width := utf8.DecodeRuneInString(text[i:]); r {
 		case '\u00a0', '\u2009', '\u202f':

@@ -1,7 +1,7 @@
 package guardrails
 
 // ibans finds international bank account numbers (ISO 13616): the country's code and length, and the check digits
-// (ISO/IEC 7064, mod 97-10). Groups of four may stand apart, with a space or dash between them.
+// (ISO/IEC 7064, mod 97-10). Groups of four may stand apart, with spaces, dashes and the like between them.
 type ibans struct{}
 
 func (ibans) scan(text string, from int, final bool) (found []span, held int) {
@@ -53,8 +53,8 @@ func ibanAt(text string, at int, final bool) (end int, a answer) {
 			c -= 'a' - 'A'
 		case isLetter(c), isDigit(c):
 		default:
-			kind, width := separatorAt(text, i)
-			if width == 0 || kind == '.' || n < 4 || n%4 != 0 {
+			_, width := gapAt(text, i)
+			if width == 0 || n < 4 || n%4 != 0 {
 				return 0, no
 			}
 			if i += width; i == len(text) {

@@ -44,8 +44,16 @@ func (p *Pass) Text(ctx context.Context, text string) (Outcome, error) {
 // Texts checks complete texts that belong together, each on its own, and asks outside checkers about them together where
 // that is possible. It returns them with what was found redacted, or texts itself where nothing was.
 func (p *Pass) Texts(ctx context.Context, texts []string) ([]string, []Finding, error) {
+	return p.Parts(ctx, texts, nil)
+}
+
+// Parts does the same to texts of which some are parts of one message: models read those with nothing between them. Texts
+// with the same number in groups, other than 0, are such parts. They are checked each on its own and joined; what lies
+// across a border is replaced in each part that it touches.
+func (p *Pass) Parts(ctx context.Context, texts []string, groups []int) ([]string, []Finding, error) {
 	var found []Finding
 	same := true
+	messages := messagesOf(groups)
 	for i, c := range p.checks {
 		if c.hook != nil {
 			verdicts, err := p.ask(ctx, c, texts, c.hook.max/2, c.hook.max)
@@ -59,6 +67,11 @@ func (p *Pass) Texts(ctx context.Context, texts []string) ([]string, []Finding, 
 			if changed != nil {
 				texts, same = changed, false
 			}
+			var across bool
+			if texts, across, found, err = p.askAcross(ctx, c, texts, messages, same, found); err != nil {
+				return nil, nil, err
+			}
+			same = same && !across
 			continue
 		}
 		for t, text := range texts {
@@ -75,6 +88,15 @@ func (p *Pass) Texts(ctx context.Context, texts []string) ([]string, []Finding, 
 			}
 			texts[t] = out
 		}
+		if c.kind == KindSize {
+			continue
+		}
+		var across bool
+		var err error
+		if texts, across, found, err = p.lookAcross(ctx, c, texts, messages, same, found); err != nil {
+			return nil, nil, err
+		}
+		same = same && !across
 	}
 	return texts, found, nil
 }
@@ -82,23 +104,24 @@ func (p *Pass) Texts(ctx context.Context, texts []string) ([]string, []Finding, 
 // JSON checks the texts of a JSON body (see RewriteJSON) and returns it with what was found redacted, or body itself where
 // nothing was.
 func (p *Pass) JSON(ctx context.Context, body []byte) ([]byte, []Finding, error) {
-	return p.rewrite(ctx, body, RewriteJSON)
+	return p.rewrite(ctx, body, rewriteJSON)
 }
 
 // Arguments checks the arguments of a tool call, each value as a text of its own and as it reads without the escapes of
 // JSON, and returns them with what was found redacted.
 func (p *Pass) Arguments(ctx context.Context, args []byte) ([]byte, []Finding, error) {
-	return p.rewrite(ctx, args, RewriteArguments)
+	return p.rewrite(ctx, args, rewriteArguments)
 }
 
 // rewrite checks the texts that walk finds in JSON, all together.
-func (p *Pass) rewrite(ctx context.Context, body []byte, walk func([]byte, func(string) (string, error)) ([]byte, error)) ([]byte, []Finding, error) {
+func (p *Pass) rewrite(ctx context.Context, body []byte, walk func([]byte, func(string, int) (string, error)) ([]byte, error)) ([]byte, []Finding, error) {
 	if len(p.checks) == 0 {
 		return body, nil, nil
 	}
 	var texts []string
-	if _, err := walk(body, func(text string) (string, error) {
-		texts = append(texts, text)
+	var groups []int
+	if _, err := walk(body, func(text string, group int) (string, error) {
+		texts, groups = append(texts, text), append(groups, group)
 		return text, nil
 	}); err != nil {
 		return nil, nil, err
@@ -106,7 +129,7 @@ func (p *Pass) rewrite(ctx context.Context, body []byte, walk func([]byte, func(
 	if len(texts) == 0 {
 		return body, nil, nil
 	}
-	checked, found, err := p.Texts(ctx, texts)
+	checked, found, err := p.Parts(ctx, texts, groups)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,7 +137,7 @@ func (p *Pass) rewrite(ctx context.Context, body []byte, walk func([]byte, func(
 		return body, found, nil
 	}
 	next := 0
-	out, err := walk(body, func(string) (string, error) {
+	out, err := walk(body, func(string, int) (string, error) {
 		next++
 		return checked[next-1], nil
 	})

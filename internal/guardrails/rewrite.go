@@ -22,15 +22,28 @@ const maxDepth = 256
 //
 // The error is fn's, or a core.Error of CodeInvalid where body is not valid JSON or nested too deeply.
 func RewriteJSON(body []byte, fn func(text string) (string, error)) ([]byte, error) {
+	return rewriteJSON(body, alone(fn))
+}
+
+// rewriteJSON tells fn also which texts are parts of one message: they have the same number, all others 0.
+func rewriteJSON(body []byte, fn func(text string, group int) (string, error)) ([]byte, error) {
 	w := walker{body: body, fn: fn}
 	return w.rewrite(protocol)
+}
+
+func alone(fn func(text string) (string, error)) func(string, int) (string, error) {
+	return func(text string, _ int) (string, error) { return fn(text) }
 }
 
 // RewriteArguments does the same to the arguments of one tool call, where every value is a text, numbers included: one that
 // fn changes becomes a string. Arguments that are not JSON are one text.
 func RewriteArguments(args []byte, fn func(text string) (string, error)) ([]byte, error) {
+	return rewriteArguments(args, alone(fn))
+}
+
+func rewriteArguments(args []byte, fn func(text string, group int) (string, error)) ([]byte, error) {
 	if !json.Valid(args) {
-		out, err := fn(string(args))
+		out, err := fn(string(args), 0)
 		return []byte(out), err
 	}
 	w := walker{body: args, fn: fn, numbers: true}
@@ -62,16 +75,18 @@ type place struct {
 	started bool // something was read of it
 	zone    zone
 	role    role // of strings in an array, by the key that holds it
+	group   int  // of the texts in it; 0 = they do not belong together
 }
 
 // walker goes through a body once, from left to right.
 type walker struct {
 	body []byte
-	fn   func(string) (string, error)
+	fn   func(text string, group int) (string, error)
 	at   int
 	// numbers says that they are texts too.
 	numbers bool
 	stack   []place
+	groups  int    // so many lists of parts have begun
 	out     []byte // what was written before copied, once something was changed
 	copied  int
 }
@@ -80,7 +95,7 @@ func (w *walker) rewrite(top zone) ([]byte, error) {
 	var here [32]place
 	w.stack = here[:0]
 	w.space()
-	if err := w.value(top, prose); err != nil {
+	if err := w.value(top, prose, 0); err != nil {
 		return nil, err
 	}
 	for len(w.stack) > 0 {
@@ -117,7 +132,7 @@ func (w *walker) next() error {
 	}
 	in.started = true
 	if !in.object {
-		return w.value(in.zone, in.role)
+		return w.value(in.zone, in.role, in.group)
 	}
 	start := w.at
 	escaped, ok := w.text()
@@ -136,18 +151,27 @@ func (w *walker) next() error {
 		return w.wrong("a colon")
 	}
 	w.space()
-	z, r := in.zone, prose
+	z, r, group := in.zone, prose, 0
 	switch in.zone {
 	case protocol:
 		z, r = keyRole(key, w.at < len(w.body) && w.body[w.at] == '{')
+		switch string(key) {
+		case "text":
+			group = in.group
+		case "content", "system", "parts":
+			if w.at < len(w.body) && w.body[w.at] == '[' {
+				w.groups++
+				group = w.groups
+			}
+		}
 	case schema:
 		r = schemaRole(key)
 	}
-	return w.value(z, r)
+	return w.value(z, r, group)
 }
 
 // value reads a string or a word, or enters an object or array.
-func (w *walker) value(z zone, r role) error {
+func (w *walker) value(z zone, r role, group int) error {
 	if w.at == len(w.body) {
 		return w.wrong("a value")
 	}
@@ -157,10 +181,10 @@ func (w *walker) value(z zone, r role) error {
 			return core.Errorf(core.CodeInvalid, "the body is nested more than %d deep", maxDepth)
 		}
 		w.at++
-		w.stack = append(w.stack, place{object: c == '{', zone: z, role: r})
+		w.stack = append(w.stack, place{object: c == '{', zone: z, role: r, group: group})
 		return nil
 	case '"':
-		return w.str(z, r)
+		return w.str(z, r, group)
 	}
 	start := w.at
 	for w.at < len(w.body) && isLiteral(w.body[w.at]) {
@@ -172,11 +196,11 @@ func (w *walker) value(z zone, r role) error {
 	if c := w.body[start]; !w.numbers || !isDigit(c) && c != '-' {
 		return nil
 	}
-	return w.put(start, string(w.body[start:w.at]), prose)
+	return w.put(start, string(w.body[start:w.at]), prose, 0)
 }
 
 // str reads a string, and writes it anew where fn changes it.
-func (w *walker) str(z zone, r role) error {
+func (w *walker) str(z zone, r role, group int) error {
 	start := w.at
 	escaped, ok := w.text()
 	if !ok {
@@ -194,12 +218,12 @@ func (w *walker) str(z zone, r role) error {
 	if r == skipped || len(raw) == 0 || z == free && r == prose && dataURL(text) || r == encoded && opaque(text) {
 		return nil
 	}
-	return w.put(start, text, r)
+	return w.put(start, text, r, group)
 }
 
 // put writes what fn makes of a text in the place of the value that has just been read, if that is something else.
-func (w *walker) put(start int, text string, r role) error {
-	changed, err := w.ask(text, r)
+func (w *walker) put(start int, text string, r role, group int) error {
+	changed, err := w.ask(text, r, group)
 	if err != nil || changed == text {
 		return err
 	}
@@ -210,13 +234,13 @@ func (w *walker) put(start int, text string, r role) error {
 }
 
 // ask gives a text to fn; arguments of a tool are looked into.
-func (w *walker) ask(text string, r role) (string, error) {
+func (w *walker) ask(text string, r role, group int) (string, error) {
 	if r == arguments && strings.HasPrefix(strings.TrimLeft(text, " \t\r\n"), "{") && json.Valid([]byte(text)) {
 		inner := walker{body: []byte(text), fn: w.fn}
 		out, err := inner.rewrite(free)
 		return string(out), err
 	}
-	return w.fn(text)
+	return w.fn(text, group)
 }
 
 // text skips a string and says whether it has escapes.

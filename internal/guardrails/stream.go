@@ -11,7 +11,7 @@ import (
 // whatever the pieces; for outside checkers see hookStage. It holds back
 //
 //   - the last word, where a credential or an address may still grow: at most 128 bytes;
-//   - what may still become a match, such as the digits of a card number (at most 132 bytes), a mail address (320), a
+//   - what may still become a match, such as the digits of a card number (at most 150 bytes, without invisible characters), a mail address (320), a
 //     configured pattern (MaxLength), a credential behind its keyword (what its rule allows, at most 8 KiB; a private key is such a one);
 //   - with an outside checker, what it has not been asked about yet: a sentence, at most streamMax bytes.
 //

@@ -30,6 +30,8 @@ func corpus() []string {
 		"aB38Q~" + mixed[10:44] + " 'aB38Q~" + mixed[10:44] + "' " + mixed[:6] + "_" + mixed[6:35] + "_mmk",
 		"Project Falcon, project osprey, projectfalcon, PROJECT  FALCON; aaaab aab ab; foo123bar foo" + strings.Repeat("-", 70) + "bar fooxbarbar",
 		"start\nstart of line\nmiddle start END\nend \xff\xfe broken \xe2\x82 utf8 \xc3",
+		"4111\u200b1111 11\u00ad11 1111, DE89\u20603704 0044 0532 0130 00, jane\u200b.doe@exam\u00adple.com, pro\u200bject fal\ufeffcon, ghp_" + mixed[:18] + "\u200b" + mixed[18:36] + "\u200b",
+		"4111  1111  1111  1111 4111/1111/1111/1111 4111\n1111\n1111\n1111\n12/27 1992\n4111\n1111\n1111\n1111\n1993 4111_1111_1111_1111 \u200d\u200d\u200d",
 		strings.Repeat("4", 100) + " " + strings.Repeat("1 ", 60) + strings.Repeat("key ", 30) + strings.Repeat("curl ", 20),
 	}
 }
@@ -135,6 +137,7 @@ func TestAStreamGivesWhatTheWholeTextGivesForAnyText(t *testing.T) {
 			"4111 1111 1111 1111", "4111", "1111", "378282246310005", "DE89370400440532013000", "DE89", "a@b.com", "@", ".com", "+49 30 901820",
 			"key", "api", "token = ", "ghp_" + mixed[:36], mixed[:20], "AKIA" + "Q3EGRT7XYZ2LMNOP", "-----BEGIN PRIVATE KEY-----", "KEY-----", "curl -u ",
 			"foo", "bar", "project falcon", "start", "end", "aab", " ", "\n", "-", ".", "\"", "号", "ß", "ſ", "\xff", "eyJ", "10.0.0.1", "::",
+			"\u200b", "\u00ad", "\u2060\ufeff", "4111\u200b", "1111\n", "/", "_", "  ", "41\u00ad11 1111 1111 1111",
 		}),
 		rapid.StringMatching(`[0-9a-f .@:\n"=-]{0,8}`),
 	)

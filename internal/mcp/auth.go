@@ -146,7 +146,7 @@ func (g *grant) load(ctx context.Context) error {
 
 // save stores a login. before is what it replaces, "" whatever there is. g.mu is held.
 func (g *grant) save(ctx context.Context, l *login, before string) error {
-	text, err := json.Marshal(l)
+	text, err := json.Marshal(l) //nolint:gosec // it is encrypted at once
 	if err != nil {
 		return core.Wrap(core.CodeInternal, err, "the login cannot be stored")
 	}

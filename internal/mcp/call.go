@@ -45,7 +45,7 @@ func (t *Tool) Call(ctx context.Context, inv core.ToolInvocation) (string, error
 	for attempt := 1; ; attempt++ {
 		ses, err := l.ready(ctx)
 		if err != nil {
-			return "", t.explainReady(ctx, err)
+			return "", t.explainReady(ctx, l, err)
 		}
 		if err := t.pinned(ses); err != nil {
 			return "", err
@@ -64,11 +64,14 @@ func (t *Tool) Call(ctx context.Context, inv core.ToolInvocation) (string, error
 	}
 }
 
-func (t *Tool) explainReady(ctx context.Context, err error) error {
-	if ctx.Err() != nil && core.CodeOf(err) == core.CodeInternal {
-		return core.Wrap(core.CodeUnavailable, err, "the server %s is not connected; the call was not made", t.server.spec.Name)
+// explainReady says why a call was not made.
+func (t *Tool) explainReady(ctx context.Context, l *link, err error) error {
+	if ctx.Err() == nil || core.CodeOf(err) != core.CodeInternal {
+		return err
 	}
-	return err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return core.Wrap(core.CodeUnavailable, err, "the server %s is not connected: %s; the call was not made", t.server.spec.Name, l.detail)
 }
 
 // pinned refuses a tool whose description is not the one that was approved.
@@ -217,6 +220,9 @@ func (l *link) judge(ctx context.Context, t *Tool, x *exchange, sent bool, err e
 		}
 		return made, core.Wrap(core.CodeUnavailable, err, "the server %s failed (HTTP status %d)", spec.Name, status)
 	}
+	if why, is := unreadable(err); is {
+		return made, core.Wrap(core.CodeUnavailable, err, "%s gave an answer that cannot be read: %s", name, why)
+	}
 	return made, err
 }
 
@@ -228,6 +234,9 @@ func ofTransport(code int64) bool { return code <= -32003 && code >= -32005 }
 func said(err error) string {
 	if wire, ok := errors.AsType[*jsonrpc.Error](err); ok && !ofTransport(wire.Code) {
 		return clip(visible(wire.Message), 500)
+	}
+	if why := fault(err); why != "" {
+		return "its answer cannot be read: " + why
 	}
 	return "the connection was lost"
 }

@@ -126,8 +126,12 @@ func (l *link) once(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- sess.Wait() }()
+	var ending error // why the connection ended; set before ended is closed
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ending = sess.Wait()
+	}()
 	ses := &session{ClientSession: sess, ctx: ctx, lose: lose, program: program}
 	defer func() {
 		lose(errStopped) // calls end first, or Close would wait for them
@@ -139,16 +143,14 @@ func (l *link) once(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	began := l.server.m.o.Now()
-	l.connected(ses)
 	tick := time.NewTicker(relistEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return l.server.m.o.Now().Sub(began), context.Cause(ctx)
-		case err := <-ended:
-			ended <- nil
-			return l.server.m.o.Now().Sub(began), fmt.Errorf("the connection ended: %w", errors.Join(err, io.EOF))
+		case <-ended:
+			return l.server.m.o.Now().Sub(began), fmt.Errorf("the connection ended: %w", errors.Join(ending, io.EOF))
 		case <-tick.C:
 		case <-l.relist:
 		}
@@ -156,7 +158,6 @@ func (l *link) once(ctx context.Context) (time.Duration, error) {
 		if err := l.list(ctx, next); err != nil {
 			return l.server.m.o.Now().Sub(began), err
 		}
-		l.connected(next)
 		l.rest(ctx, relistPause)
 	}
 }
@@ -261,6 +262,9 @@ func (l *link) explainConnect(ctx context.Context, err error, x *exchange) error
 		return l.loginNeeded()
 	case ctx.Err() != nil && errors.Is(context.Cause(ctx), errSlow), errors.Is(err, errSlow):
 		return core.Wrap(core.CodeTimeout, err, "%s did not answer within %s", name, connectTimeout)
+	}
+	if why, is := unreadable(err); is {
+		return core.Wrap(core.CodeUnavailable, err, "%s gives an answer that cannot be read: %s", name, why)
 	}
 	if x != nil {
 		switch s := x.status.Load(); s {

@@ -11,7 +11,7 @@ import (
 	"github.com/sutazai/sutazai/core"
 )
 
-// list asks the server for its tools and records what it says. What is wrong with single tools is kept for people to see.
+// list asks the server for its tools, makes the session with that list the one that calls use, and records what it says. What is wrong with single tools is kept for people to see.
 func (l *link) list(ctx context.Context, ses *session) error {
 	s := l.server
 	ctx, cancel := context.WithTimeoutCause(ctx, listTimeout, errSlow)
@@ -44,6 +44,7 @@ func (l *link) list(ctx context.Context, ses *session) error {
 			pins = append(pins, core.MCPPin{Server: s.spec.Name, Tool: t.Name, Seen: text, SeenHash: hash})
 		}
 	}
+	l.connected(ses) // first: what is approved from now on is held against this list
 	return s.saw(ctx, pins, problems)
 }
 

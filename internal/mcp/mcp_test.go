@@ -158,7 +158,8 @@ func TestAServerThatDoesNotReadDoesNotHoldUpACall(t *testing.T) {
 	b := start(t, spec)
 	b.approve("erp")
 	_, err := b.call("erp.pay", `{"text":"`+strings.Repeat("x", 1<<20)+`"}`)
-	if !unknown(err) || core.CodeOf(err) != core.CodeTimeout {
+	// Whether the call is slow or its connection is given up first, is a matter of moments.
+	if code := core.CodeOf(err); !unknown(err) || code != core.CodeTimeout && code != core.CodeUnavailable {
 		t.Errorf("got %v", err)
 	}
 }

@@ -129,7 +129,7 @@ func TestWithoutPinsANewDescriptionIsUsedAtOnceAndLogged(t *testing.T) {
 func TestWhatIsHiddenInADescriptionIsSeen(t *testing.T) {
 	t.Parallel()
 	s := empty()
-	says(s, "pay", "Pays.\u200b\U000E0049\U000E0047 ‮now", nil)
+	says(s, "pay", "Pays.\u200b\U000E0049\U000E0047 \u202enow", nil)
 	b := start(t, mcp.Spec{Name: "erp", URL: serve(t, s, nil)})
 	b.approve("erp")
 	if got := b.tool("erp.pay").Spec().Description; got != "Pays. now" {

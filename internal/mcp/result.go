@@ -35,7 +35,10 @@ func (t *Tool) render(res *sdk.CallToolResult, inv core.ToolInvocation) (string,
 	}
 	r.structured(res.StructuredContent)
 	text := core.CleanText(strings.Join(r.text, "\n"))
-	if text == "" {
+	switch {
+	case text == "" && res.IsError:
+		text = t.spec.Name + " failed and does not say why"
+	case text == "":
 		text = "[the tool returned nothing]"
 	}
 	if most := t.server.m.o.OutputMax(); len(text) > most {

@@ -137,16 +137,16 @@ func (s *server) reload(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.pins = pins
 	var tools []*Tool
-	print := sha256.New()
+	sum := sha256.New()
 	for _, p := range pins {
 		t := s.tool(p)
 		if t == nil {
 			continue
 		}
 		tools = append(tools, t)
-		fmt.Fprintf(print, "%s\n%s\n%s\n", t.name, t.hash, p.SeenHash)
+		fmt.Fprintf(sum, "%s\n%s\n%s\n", t.name, t.hash, p.SeenHash)
 	}
-	if now := hex.EncodeToString(print.Sum(nil)); now != s.published {
+	if now := hex.EncodeToString(sum.Sum(nil)); now != s.published {
 		s.published, s.unusable = now, ""
 		if err := s.m.o.Changed(s.spec.Name, tools); err != nil {
 			s.unusable = err.Error()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -49,6 +50,8 @@ type spec struct {
 	Seconds   int64  // processor time of one process
 	Parent    int    // the process that must still be there
 	Hidden    string // a file that must not be readable, for the check
+	Temp      string // the command's temporary folder, where the supervisor is to remove it
+	Files     int    // files that are inherited after the two of the helper, for bubblewrap
 }
 
 // Helper is what a process does whose first argument is HelperArgument; args are those after it. It returns the exit code.
@@ -143,9 +146,9 @@ func replace(s spec, argv []string) error {
 	}
 	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&args[0])), uintptr(unsafe.Pointer(&env[0]))) //nolint:gosec // running what the model wrote is what all of this is for; package syscall's way would allocate
 	reason := errno.Error()
-	unix.RawSyscall(unix.SYS_WRITE, statusFD, uintptr(unsafe.Pointer(&failed[0])), uintptr(len(failed)))                //nolint:gosec // as above
-	unix.RawSyscall(unix.SYS_WRITE, statusFD, uintptr(unsafe.Pointer(unsafe.StringData(reason))), uintptr(len(reason))) //nolint:gosec // as above
-	unix.RawSyscall(unix.SYS_EXIT_GROUP, 126, 0, 0)
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, statusFD, uintptr(unsafe.Pointer(&failed[0])), uintptr(len(failed)))                //nolint:gosec // as above
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, statusFD, uintptr(unsafe.Pointer(unsafe.StringData(reason))), uintptr(len(reason))) //nolint:gosec // as above
+	_, _, _ = unix.RawSyscall(unix.SYS_EXIT_GROUP, 126, 0, 0)
 	return errno
 }
 
@@ -281,8 +284,9 @@ func checkNamespaces(s spec) error {
 	return nil
 }
 
-// supervise starts the command and ends every process that it leaves, also when we are told to end because the server has
-// died. Signals from inside do not reach it: it is outside of the command's Landlock domain, and the command's is inside its own.
+// supervise runs a command line, which leads to a helper that becomes the command, and ends every process that it leaves, also when we
+// are told to end because the server has died. Without namespaces signals from inside do not reach it: it is outside of the
+// command's Landlock domain, and the command's is inside its own.
 func supervise(s spec, argv []string) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
@@ -292,29 +296,27 @@ func supervise(s spec, argv []string) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become the parent of what is left: %w", err)
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("forbid new privileges: %w", err)
+	endAll := killChildren
+	if s.Level == Landlock {
+		if err := keepSignals(s); err != nil {
+			return err
+		}
+		endAll = killDomain
 	}
-	if err := landlockScope(); err != nil {
-		return err
-	}
-	// Below every process that may be signalled is killed, so there must be no doubt that these are the command's alone.
-	if err := unix.Kill(s.Parent, 0); !errors.Is(err, unix.EPERM) {
-		return errors.New("signals are not kept in")
-	}
-	encoded, err := json.Marshal(s)
-	if err != nil {
-		return err
+	files := make([]uintptr, goFD+1+s.Files)
+	for i := range files {
+		files[i] = uintptr(i)
 	}
 	// From this thread, so that the child is inside our domain.
-	child, err := syscall.ForkExec("/proc/self/exe", append([]string{"sandbox", HelperArgument, modeBecome, string(encoded)}, argv...), &syscall.ProcAttr{
-		Env: os.Environ(), Files: []uintptr{0, 1, 2, statusFD, goFD}, Sys: &syscall.SysProcAttr{Setsid: true},
+	child, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{ //nolint:gosec // bubblewrap or ourselves
+		Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
-		return fmt.Errorf("start the helper: %w", err)
+		return fmt.Errorf("start %s: %w", argv[0], err)
 	}
-	_ = unix.Close(statusFD) // only the child speaks and listens from here on
-	_ = unix.Close(goFD)
+	for fd := statusFD; fd < len(files); fd++ {
+		_ = unix.Close(fd) // only the child speaks and listens from here on
+	}
 	ended := make(chan int, 1)
 	all := make(chan struct{})
 	go reap(child, ended, all)
@@ -323,20 +325,56 @@ func supervise(s spec, argv []string) error {
 	case code = <-ended:
 	case <-signals:
 	}
-	endAll(all)
-	os.Exit(code)
+	for {
+		endAll()
+		select {
+		case <-all:
+			if s.Temp != "" {
+				_ = removeTree(s.Temp) // the server does it too, if it lives
+			}
+			os.Exit(code)
+		case <-time.After(5 * time.Millisecond): // what was being born, or was left to us, has its turn
+		}
+	}
+}
+
+// keepSignals makes a Landlock domain for the supervisor's thread and what it starts.
+func keepSignals(s spec) error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("forbid new privileges: %w", err)
+	}
+	if err := landlockScope(); err != nil {
+		return err
+	}
+	// killDomain kills every process that may be signalled, so there must be no doubt that these are the command's alone.
+	if err := unix.Kill(s.Parent, 0); !errors.Is(err, unix.EPERM) {
+		return errors.New("signals are not kept in")
+	}
 	return nil
 }
 
-// endAll kills all that this thread may signal, which is what is inside its domain, until everything has ended. The kernel
-// does it in one go, so that nothing outruns it by forking; a further round finds what was being born.
-func endAll(all <-chan struct{}) {
-	for {
-		_ = unix.Kill(-1, unix.SIGKILL) // it fails when nothing is left
-		select {
-		case <-all:
-			return
-		case <-time.After(5 * time.Millisecond):
+// killDomain kills all that this thread may signal, which is what is inside its domain. The kernel does it in one go, so that
+// nothing outruns it by forking.
+func killDomain() {
+	_ = unix.Kill(-1, unix.SIGKILL) // it fails when nothing is left
+}
+
+// killChildren kills the children of this process: bubblewrap, whose namespace ends with it, and whatever of it was left to us because it
+// died half-way.
+func killChildren() {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return
+	}
+	for _, t := range tasks {
+		children, err := os.ReadFile("/proc/self/task/" + t.Name() + "/children")
+		if err != nil {
+			continue
+		}
+		for _, c := range strings.Fields(string(children)) {
+			if pid, err := strconv.Atoi(c); err == nil {
+				_ = unix.Kill(pid, unix.SIGKILL) // it may have ended
+			}
 		}
 	}
 }

@@ -133,6 +133,9 @@ func attempts() []attempt {
 }
 
 func TestNothingOutsideIsReached(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it starts a thousand processes")
+	}
 	t.Parallel()
 	each(t, func(t *testing.T, level Level) {
 		for _, a := range attempts() {

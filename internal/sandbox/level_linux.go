@@ -45,11 +45,20 @@ func (s *Sandbox) probe(ctx context.Context) Status {
 		if s.config.Level != "auto" && s.config.Level != string(level) {
 			continue
 		}
-		if err := s.try(ctx, level); err != nil {
+		if err := s.try(ctx, level, ""); err != nil {
 			st.Missing = append(st.Missing, fmt.Sprintf("%s: %s", level, err))
 			continue
 		}
 		st.Level = level
+		parent, err := groupParent()
+		if err == nil {
+			err = s.try(ctx, level, parent)
+		}
+		if err == nil {
+			st.groups = parent
+		} else {
+			st.Missing = append(st.Missing, fmt.Sprintf("control groups: %s, so that memory and processes are watched, many times a second, instead of bounded by the kernel", err))
+		}
 		break
 	}
 	if st.Level == Bubblewrap && landlockABI() == 0 {
@@ -61,8 +70,8 @@ func (s *Sandbox) probe(ctx context.Context) Status {
 	return st
 }
 
-// try runs the check of a level.
-func (s *Sandbox) try(ctx context.Context, level Level) error {
+// try runs the check of a level, in a control group below groups if that is not "".
+func (s *Sandbox) try(ctx context.Context, level Level, groups string) error {
 	if level == Bubblewrap {
 		if _, err := exec.LookPath("bwrap"); err != nil {
 			return errors.New("it is not installed (apt install bubblewrap, dnf install bubblewrap)")
@@ -82,7 +91,7 @@ func (s *Sandbox) try(ctx context.Context, level Level) error {
 	if err := os.WriteFile(hidden, []byte("hidden"), 0o600); err != nil {
 		return fmt.Errorf("no temporary file can be made: %w", err)
 	}
-	p := newProcess(ctx, s, level, workspace, hidden, *s.limits.Load())
+	p := newProcess(ctx, s, Status{Level: level, groups: groups}, workspace, hidden, *s.limits.Load())
 	defer p.close()
 	var out strings.Builder
 	err = p.run(modeCheck, nil, &out, &out, nil)
@@ -114,13 +123,15 @@ type process struct {
 	workspace string
 	temp      string // ours, where the level has no file system for it
 	hidden    string
+	groups    string          // the parent of control groups, "" = none
+	starved   bool            // whether the kernel ended it for its memory
 	ctx       context.Context //nolint:containedctx // it is the process's own life
 	cmd       *exec.Cmd
 	word      string
 }
 
-func newProcess(ctx context.Context, s *Sandbox, level Level, workspace, hidden string, limits Limits) *process {
-	return &process{sandbox: s, level: level, limits: limits, workspace: workspace, hidden: hidden, ctx: ctx}
+func newProcess(ctx context.Context, s *Sandbox, st Status, workspace, hidden string, limits Limits) *process {
+	return &process{sandbox: s, level: st.Level, groups: st.groups, limits: limits, workspace: workspace, hidden: hidden, ctx: ctx}
 }
 
 // status is the helper's word, after run.
@@ -169,19 +180,22 @@ func (p *process) run(mode string, argv []string, stdout, stderr io.Writer, watc
 	p.cmd.Dir = p.workspace
 	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
 	p.cmd.ExtraFiles = files
-	p.cmd.WaitDelay = 3 * time.Second
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if p.level == Landlock { // its supervisor must live to end the others
-		p.cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
-		p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.WaitDelay = 10 * time.Second
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true} // the supervisor must live to end the others
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	if p.groups != "" {
+		g, err := makeGroup(p.groups, groupLimits(p.limits))
+		if err != nil {
+			return errors.Join(fmt.Errorf("make a control group: %w", err), closeAll(files))
+		}
+		defer p.leave(g)
+		p.cmd.SysProcAttr.UseCgroupFD, p.cmd.SysProcAttr.CgroupFD = true, int(g.dir.Fd())
 	}
 	ended := make(chan error, 1)
 	running := make(chan error, 1)
 	go onOneThread(func() {
 		err := p.cmd.Start()
-		for _, f := range files {
-			f.Close() //nolint:errcheck,gosec // the child has its own
-		}
+		_ = closeAll(files) // the child has its own
 		running <- err
 		if err == nil {
 			ended <- p.cmd.Wait()
@@ -204,6 +218,22 @@ func (p *process) run(mode string, argv []string, stdout, stderr io.Writer, watc
 	return err
 }
 
+func closeAll(files []*os.File) error {
+	var errs []error
+	for _, f := range files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// leave ends a control group, after the tree itself.
+func (p *process) leave(g *group) {
+	p.starved = g.starved()
+	if err := g.end(); err != nil {
+		p.sandbox.deps.Logger.Warn("a command's control group could not be removed", "error", err)
+	}
+}
+
 // arguments are the whole command line of the tree and the files that it inherits after the status.
 func (p *process) arguments(mode string, argv []string) ([]string, []*os.File, error) {
 	l := p.limits
@@ -212,28 +242,27 @@ func (p *process) arguments(mode string, argv []string) ([]string, []*os.File, e
 		Seconds: int64(l.Time/time.Second) + 5, Parent: os.Getpid(), Hidden: p.hidden,
 		Devices: []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"},
 	}
+	var inside []string
+	var files []*os.File
 	if p.level == Landlock {
-		sp.Read = append(system(), p.sandbox.config.Paths...)
-		sp.Write = []string{p.workspace, p.temp}
-		first := modeSupervise
-		if mode == modeCheck {
-			first = mode
+		inside = []string{p.sandbox.deps.Helper}
+		sp.Read, sp.Write = append(system(), p.sandbox.config.Paths...), []string{p.workspace, p.temp}
+		sp.Temp = p.temp
+	} else {
+		var err error
+		if inside, files, err = p.bubblewrap(); err != nil {
+			return nil, nil, err
 		}
-		encoded, err := json.Marshal(sp)
-		return append([]string{p.sandbox.deps.Helper, HelperArgument, first, string(encoded)}, argv...), nil, err
+		inside = append(inside, "--", insideHelper)
+		sp.Read, sp.Write = []string{"/"}, []string{insideWorkspace, insideTemp, "/dev/shm"}
+		sp.Processes, sp.Files = l.Processes, len(files)
 	}
-	sp.Read, sp.Write = []string{"/"}, []string{insideWorkspace, insideTemp, "/dev/shm"}
-	sp.Processes = l.Processes
 	encoded, err := json.Marshal(sp)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, closeAll(files))
 	}
-	args, files, err := p.bubblewrap()
-	if err != nil {
-		return nil, nil, err
-	}
-	args = append(args, "--", insideHelper, HelperArgument, mode, string(encoded))
-	return append(args, argv...), files, nil
+	args := append([]string{p.sandbox.deps.Helper, HelperArgument, modeSupervise, string(encoded)}, inside...)
+	return append(append(args, HelperArgument, mode, string(encoded)), argv...), files, nil
 }
 
 // bubblewrap is the command line that makes the namespaces and what is mounted in them.

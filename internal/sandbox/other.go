@@ -16,7 +16,7 @@ const HelperArgument = "sandbox-helper"
 func Helper([]string) int { return 2 }
 
 func (s *Sandbox) probe(context.Context) Status {
-	return Status{None, []string{"there is no sandbox for " + runtime.GOOS + " on " + runtime.GOARCH}}
+	return Status{Level: None, Missing: []string{"there is no sandbox for " + runtime.GOOS + " on " + runtime.GOARCH}}
 }
 
 // Run refuses: nothing can keep a command in here.

@@ -38,7 +38,7 @@ func (s *Sandbox) Run(ctx context.Context, c Command) (Result, error) {
 		return Result{}, err
 	}
 	defer func() { <-s.places }()
-	return s.run(ctx, st.Level, c, limits)
+	return s.run(ctx, st, c, limits)
 }
 
 // wait waits for a place, at most as long as a command may take.
@@ -55,7 +55,7 @@ func (s *Sandbox) wait(ctx context.Context, longest time.Duration) error {
 	}
 }
 
-func (s *Sandbox) run(ctx context.Context, level Level, c Command, limits Limits) (Result, error) {
+func (s *Sandbox) run(ctx context.Context, st Status, c Command, limits Limits) (Result, error) {
 	tree, err := openTree(c.Workspace)
 	if err != nil {
 		return Result{}, core.Wrap(core.CodeInternal, err, "the workspace cannot be opened; the server's log has the details")
@@ -75,7 +75,7 @@ func (s *Sandbox) run(ctx context.Context, level Level, c Command, limits Limits
 
 	stdout := &keeper{limit: limits.Output, over: func() { end(endedError(fmt.Sprintf("it wrote more than %d MB of output", maxOutput>>20))) }}
 	stderr := &keeper{limit: limits.Output, over: stdout.over}
-	p := newProcess(life, s, level, c.Workspace, filepath.Join(s.deps.Private, "hidden"), limits)
+	p := newProcess(life, s, st, c.Workspace, filepath.Join(s.deps.Private, "hidden"), limits)
 	defer p.close()
 	began := time.Now()
 	err = p.run(modeBecome, c.Args, stdout, stderr, func(pid int, done <-chan struct{}) {
@@ -85,6 +85,8 @@ func (s *Sandbox) run(ctx context.Context, level Level, c Command, limits Limits
 	res := Result{Stdout: stdout.output(), Stderr: stderr.output(), Took: time.Since(began)}
 	if ended, ok := errors.AsType[endedError](context.Cause(life)); ok {
 		res.Ended = string(ended)
+	} else if p.starved {
+		res.Ended = fmt.Sprintf("it used more than %s of memory", sizeText(limits.Memory))
 	}
 	if cleanErr := tree.tidy(before, limits, &res); cleanErr != nil {
 		s.deps.Logger.Warn("what a command left in its workspace could not be looked at", "workspace", c.Workspace, "error", cleanErr)

@@ -71,6 +71,7 @@ type Sandbox struct {
 type Status struct {
 	Level   Level
 	Missing []string // why it is not more, one sentence a level or layer
+	groups  string   // the parent of control groups, "" = there can be none
 }
 
 // String is the status for people.

@@ -65,6 +65,9 @@ func works(t *testing.T, s *Sandbox, level Level) {
 		return
 	}
 	st := s.Status(t.Context())
+	if st.Level != level && os.Getenv("CI") == "" {
+		t.Skipf("the level %s does not work here: %s", level, st)
+	}
 	if st.Level != level {
 		t.Fatalf("the level %s does not work here: %s", level, st)
 	}

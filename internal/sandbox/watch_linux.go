@@ -5,6 +5,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -77,14 +78,17 @@ func (w *watcher) processes(all []member) string {
 	for _, m := range all {
 		proportional += m.proportional()
 	}
-	if proportional > w.limits.Memory {
+	if proportional > w.limits.Memory+overheadMemory {
 		return fmt.Sprintf("it used more than %s of memory", sizeText(w.limits.Memory))
 	}
 	return ""
 }
 
-// overhead are the threads of our own around a command: bubblewrap's or the supervisor's, and the helper's while it starts.
-const overhead = 24
+// What is ours around a command, threads and bytes: the supervisor, bubblewrap, and the helper while it starts.
+const (
+	overhead       = 32
+	overheadMemory = 64 << 20
+)
 
 // disk says what is wrong with the files.
 func (w *watcher) disk(all []member) string {
@@ -101,18 +105,9 @@ func (w *watcher) disk(all []member) string {
 	case used.entries > entries:
 		return fmt.Sprintf("the workspace had more than %d files and folders", entries)
 	}
-	tempSize := int64(0)
-	if w.temp != "" {
-		temp, err := openTree(w.temp)
-		if err != nil {
-			return "its files could not be watched"
-		}
-		defer temp.close()
-		in, err := temp.usage(w.limits.Files, w.limits.Disk)
-		if err != nil || in.deep || in.entries > w.limits.Files {
-			return "its temporary folder held too many files or folders"
-		}
-		tempSize = in.size
+	temp, problem := w.tempUsage()
+	if problem != "" {
+		return problem
 	}
 	// Files without a name take space too, while a process holds them.
 	var root unix.Stat_t
@@ -127,10 +122,31 @@ func (w *watcher) disk(all []member) string {
 	switch {
 	case used.size+nameless > size:
 		return fmt.Sprintf("the workspace held more than %s", sizeText(size))
-	case tempSize > w.limits.Disk:
+	case temp > w.limits.Disk:
 		return fmt.Sprintf("its temporary folder held more than %s", sizeText(w.limits.Disk))
 	}
 	return ""
+}
+
+// tempUsage is the size of the temporary folder, or what is wrong with it. It is gone once the command has ended: a command
+// itself cannot remove it.
+func (w *watcher) tempUsage() (size int64, problem string) {
+	if w.temp == "" {
+		return 0, ""
+	}
+	temp, err := openTree(w.temp)
+	if errors.Is(err, unix.ENOENT) {
+		return 0, ""
+	}
+	if err != nil {
+		return 0, "its files could not be watched"
+	}
+	defer temp.close()
+	in, err := temp.usage(w.limits.Files, w.limits.Disk)
+	if err != nil || in.deep || in.entries > w.limits.Files {
+		return 0, "its temporary folder held too many files or folders"
+	}
+	return in.size, ""
 }
 
 func sizeText(n int64) string {

@@ -78,7 +78,7 @@ func New(c Config, d Deps) (*Registry, error) {
 	}
 	r := &Registry{logger: d.Logger, spaces: spaces, tools: map[string]registered{}}
 	r.SetLimits(c)
-	outputMax := func() int { return r.config.Load().OutputMax }
+	outputMax := r.OutputMax
 	list := []Tool{
 		addNote(spaces),
 		askUser(),
@@ -121,6 +121,9 @@ func (r *Registry) SetLimits(c Config) {
 	r.spaces.max.Store(c.WorkspaceMax)
 	r.config.Store(&c)
 }
+
+// OutputMax is how many bytes of a result go to a model.
+func (r *Registry) OutputMax() int { return r.config.Load().OutputMax }
 
 // Close releases the folder of workspaces. No call may be under way.
 func (r *Registry) Close() error { return r.spaces.close() }

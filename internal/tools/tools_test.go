@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,9 +16,16 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/sandbox"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The test binary is also the sandbox's helper: see command_test.go.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == sandbox.HelperArgument {
+		os.Exit(sandbox.Helper(os.Args[2:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // bundle is a registry over a temporary folder.
 type bundle struct {

@@ -17,6 +17,9 @@ func record(ctx context.Context, breaker circuitbreaker.CircuitBreaker[any], err
 	switch {
 	case ok && ce.unwell():
 		breaker.RecordFailure()
+	case ok && ce.theirs && breaker.IsHalfOpen():
+		breaker.Open() // the probe was spoilt, and tells as little as one that was cut short
+	case ok && ce.theirs:
 	case err != nil && ctx.Err() != nil && breaker.IsHalfOpen():
 		breaker.Open() // the probe was cut short: nothing is known, so wait for the next one
 	case err != nil && ctx.Err() != nil:

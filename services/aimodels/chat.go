@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/dialect"
 )
 
 // Chat answers one request. It resolves req.Model, tries its targets as their route says, repeats a failed try with
@@ -16,13 +17,13 @@ import (
 //
 // Codes: CodeUnavailable (nothing can be reached now), CodeRateLimited, CodeTimeout (longer than Config.Timeout),
 // CodeInvalid, CodeNotFound, CodeUnauthorized, CodeRefused, CodeContextFull, CodeTooLarge, CodeLimit (a budget). When ctx
-// ends, the error is ctx's.
+// ends, the error is ctx's. A name that is not configured is a *dialect.UnknownModel.
 //
 // Usage comes from the server; where it reports none, tokens are estimated as one for every four characters, rounded up.
 func (g *Gateway) Chat(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
 	r, err := g.resolve(req.Model)
 	if err != nil {
-		return core.ModelResponse{}, err
+		return core.ModelResponse{}, &dialect.UnknownModel{Err: err}
 	}
 	guard, err := g.guardRequest(ctx, r, &req)
 	if err != nil {

@@ -18,7 +18,7 @@ func (g *Gateway) Embed(ctx context.Context, req core.EmbedRequest) (core.EmbedR
 		if err := g.allowed(r, policies); err != nil {
 			return core.EmbedResponse{}, err
 		}
-		if req.Inputs, err = g.cfg.Guards.Texts(ctx, policies, req.Inputs); err != nil {
+		if req.Inputs, err = g.cfg.Guards.Texts(ctx, policies, req.Inputs, nil); err != nil {
 			return core.EmbedResponse{}, err
 		}
 	}

@@ -12,6 +12,8 @@ type CallError struct {
 	Retryable bool        // another try, here or at the next target, may succeed
 	overload  bool        // it has too much to do
 	ours      bool        // it was not asked at all
+	theirs    bool        // the caller's request made it fail: that says nothing of its health
+	key       bool        // it refuses the key (401), whatever it is asked
 }
 
 // Error returns the cause's text.
@@ -20,15 +22,19 @@ func (e *CallError) Error() string { return e.Err.Error() }
 // Unwrap returns the core.Error.
 func (e *CallError) Unwrap() error { return e.Err }
 
-// unwell says whether the failure speaks of the target's health, so that another target may do better.
+// unwell says whether the failure speaks of the target's health, so that it would better not be called for a while. A
+// refused key does: it fails every call until somebody mends it. 403 does not, as it may be about one request only.
 func (e *CallError) unwell() bool {
-	return (e.Retryable || e.Err.Code == core.CodeTimeout) && !e.ours
+	return (e.Retryable || e.key || e.Err.Code == core.CodeTimeout) && !e.ours
 }
+
+// faulty says whether the failure is the target's or its owner's, who would like to know.
+func (e *CallError) faulty() bool { return e.unwell() || e.Err.Code == core.CodeUnauthorized }
 
 func asCallError(err error) (*CallError, bool) { return errors.AsType[*CallError](err) }
 
 // failureOf says what kind of failure err is; false for one that another target would give as well (a wrong request) or
-// that a person must mend (a wrong key, an unknown model).
+// that a person must mend (an unknown model). A refused key is the server's fault: another target may have a good one.
 func failureOf(err error) (Failure, bool) {
 	ce, ok := asCallError(err)
 	if !ok {
@@ -43,7 +49,7 @@ func failureOf(err error) (Failure, bool) {
 		return Context, true
 	case ce.Err.Code == core.CodeRefused:
 		return Refusal, true
-	case ce.Retryable:
+	case ce.Retryable, ce.Err.Code == core.CodeUnauthorized:
 		return Fault, true
 	default:
 		return "", false

@@ -81,7 +81,7 @@ type reader struct {
 	texts []string
 }
 
-func (r *reader) Texts(_ context.Context, _, texts []string) ([]string, error) {
+func (r *reader) Texts(_ context.Context, _, texts []string, _ []int) ([]string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.texts = append(r.texts, texts...)

@@ -239,6 +239,36 @@ type leaver struct {
 func (l *leaver) Raw(b []byte) error       { l.leave(); return l.sink.Raw(b) }
 func (l *leaver) Delta(d core.Delta) error { l.leave(); return l.sink.Delta(d) }
 
+// goer leaves when it has read the end.
+type goer struct {
+	*sink
+	leave func()
+}
+
+func (g *goer) Raw(b []byte) error {
+	err := g.sink.Raw(b)
+	if strings.Contains(string(b), "[DONE]") {
+		g.leave()
+	}
+	return err
+}
+
+func TestAClientThatLeavesWhenItHasReadTheEndHasHadItsAnswer(t *testing.T) {
+	t.Parallel()
+	money := &till{}
+	g := gateway(t, aimodels.Config{Money: money}, map[string]aimodels.Endpoint{"up": upstream(t, "up", func(w http.ResponseWriter, r *http.Request) {
+		events(w, hel, lo, stop, usage, "[DONE]")
+		<-r.Context().Done() // the connection stays open
+	})})
+	ctx, leave := context.WithCancel(t.Context())
+	if err := g.Exchange(ctx, newCall(t, `{"model":"up/m","stream":true,"messages":[]}`), &goer{sink: &sink{}, leave: leave}); err != nil {
+		t.Errorf("got %v", err)
+	}
+	if h := g.Health(); len(money.entries) != 1 || money.entries[0].Code != "" || money.entries[0].Usage.OutputTokens != 2 || h[0].Failures != 0 {
+		t.Errorf("charged %+v, %+v", money.entries, h)
+	}
+}
+
 func TestTheFasterOfTwoHedgedTargetsAnswersAndTheOtherIsCancelled(t *testing.T) {
 	t.Parallel()
 	cancelled := make(chan struct{})
@@ -435,10 +465,11 @@ func (t *till) Settle(e core.UsageEntry, _ *budget.Reservation) {
 type strict struct{}
 
 func (strict) Allow([]string, string) error { return nil }
-func (strict) Texts(_ context.Context, _, texts []string) ([]string, error) {
+func (strict) Texts(_ context.Context, _, texts []string, _ []int) ([]string, error) {
 	return texts, nil
 }
-func (strict) JSON(_ context.Context, _ []string, body []byte) ([]byte, error) { return body, nil }
+func (strict) Called(_ context.Context, _ []string, args []byte) ([]byte, error) { return args, nil }
+func (strict) JSON(_ context.Context, _ []string, body []byte) ([]byte, error)   { return body, nil }
 func (strict) Arguments(_ context.Context, _ []string, args []byte) ([]byte, error) {
 	return args, nil
 }

@@ -31,8 +31,18 @@ func (b *buffers) put(buf *[]byte) {
 	}
 }
 
-// forward makes one try in the client's own bytes.
+// forward makes one try in the client's own bytes. A server may have failed at them: they went to it as they came.
 func (x *exchange) forward(ctx context.Context, a *attempt, f Forwarder) error {
+	err := x.pass(ctx, a, f)
+	if ce, ok := asCallError(err); ok && ce.Retryable && !ce.overload && a.first == 0 {
+		if wrong := x.call.Body.Sound(); wrong != nil {
+			return &CallError{Err: core.Wrap(core.CodeInvalid, err, "%s", core.MessageOf(wrong)), theirs: true}
+		}
+	}
+	return err
+}
+
+func (x *exchange) pass(ctx context.Context, a *attempt, f Forwarder) error {
 	body, err := f.Forward(ctx, a.target.Model, x.call)
 	if err != nil {
 		return err
@@ -160,6 +170,9 @@ func (s *rawStream) pump(body *Body) error {
 			return nil
 		case errors.Is(err, io.EOF):
 			return io.ErrUnexpectedEOF
+		case s.watch.Ended() && s.begun && errors.Is(body.parent.Err(), context.Canceled):
+			s.x.heard = nil // it may lack what comes behind the end
+			return nil      // the client has all it wanted, and has left
 		default:
 			return err
 		}

@@ -125,7 +125,7 @@ func TestWhichFailuresFallBackAndWhichEndTheCall(t *testing.T) {
 		code     core.Code
 	}{
 		{"unavailable", unavailable(0), true, 3, ""},
-		{"wrong key", aimodelstest.Fault{Status: 401}.Turn(), false, 1, core.CodeUnauthorized},
+		{"wrong key", aimodelstest.Fault{Status: 401}.Turn(), true, 1, ""},
 		{"wrong request", aimodelstest.Fault{Status: 400}.Turn(), false, 1, core.CodeInvalid},
 		{"unknown model", aimodelstest.Fault{Status: 404}.Turn(), false, 1, core.CodeNotFound},
 		{"full context", aimodelstest.Fail(&aimodels.CallError{Err: core.Errorf(core.CodeContextFull, "full")}), false, 1, core.CodeContextFull},

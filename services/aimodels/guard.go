@@ -13,11 +13,14 @@ import (
 type Guards interface {
 	// Allow says whether a model may be asked.
 	Allow(policies []string, model string) error
-	// Texts checks what goes to a model and returns it with what was found redacted.
-	Texts(ctx context.Context, policies []string, texts []string) ([]string, error)
+	// Texts checks what goes to a model and returns it with what was found redacted. Texts with the same number in groups,
+	// other than 0, are parts of one message; nil = there are none.
+	Texts(ctx context.Context, policies []string, texts []string, groups []int) ([]string, error)
 	// JSON does the same to the texts in the body of a call, whose other bytes stay as they are.
 	JSON(ctx context.Context, policies []string, body []byte) ([]byte, error)
-	// Arguments does so to the arguments of a tool that a model calls, value by value.
+	// Called does so to the arguments of a tool that was called earlier in what goes to a model, value by value.
+	Called(ctx context.Context, policies []string, args []byte) ([]byte, error)
+	// Arguments does so to the arguments of a tool that a model calls.
 	Arguments(ctx context.Context, policies []string, args []byte) ([]byte, error)
 	// Answer checks what a model says, piece by piece; nil where no policy checks answers.
 	Answer(ctx context.Context, policies []string) AnswerCheck
@@ -49,7 +52,8 @@ func (g *Gateway) allowed(r *route, policies []string) error {
 	return nil
 }
 
-// guardRequest checks the texts of a translated request, in place of which the redacted ones are put.
+// guardRequest checks the texts of a translated request and the arguments of the tools that were called in it, in place of
+// which the redacted ones are put.
 func (g *Gateway) guardRequest(ctx context.Context, r *route, req *core.ModelRequest) (*outputGuard, error) {
 	policies := g.policies(r)
 	if len(policies) == 0 {
@@ -59,13 +63,18 @@ func (g *Gateway) guardRequest(ctx context.Context, r *route, req *core.ModelReq
 		return nil, err
 	}
 	var texts []string
-	for _, m := range req.Messages {
-		texts = append(texts, m.Text)
+	var groups []int
+	for i, m := range req.Messages {
+		texts, groups = append(texts, m.Text), append(groups, 0)
 		for _, p := range m.Parts {
-			texts = append(texts, p.Text)
+			group := 0
+			if p.Kind == core.PartText {
+				group = i + 1
+			}
+			texts, groups = append(texts, p.Text), append(groups, group)
 		}
 	}
-	clean, err := g.cfg.Guards.Texts(ctx, policies, texts)
+	clean, err := g.cfg.Guards.Texts(ctx, policies, texts, groups)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +87,15 @@ func (g *Gateway) guardRequest(ctx context.Context, r *route, req *core.ModelReq
 		for k := range messages[i].Parts {
 			messages[i].Parts[k].Text = clean[at]
 			at++
+		}
+		messages[i].ToolCalls = slices.Clone(messages[i].ToolCalls)
+		for k := range messages[i].ToolCalls {
+			c := &messages[i].ToolCalls[k]
+			args, err := g.cfg.Guards.Called(ctx, policies, c.Arguments)
+			if err != nil {
+				return nil, err
+			}
+			c.Arguments = args
 		}
 	}
 	req.Messages = messages

@@ -140,13 +140,17 @@ func (c *HTTPClient) mapError(status int, up upstreamError, retryAfter time.Dura
 	}
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return final(core.CodeUnauthorized, "%s refuses the key (HTTP %d); check models.providers.%s.api_key", c.target(), status, c.cfg.Name)
+		e := final(core.CodeUnauthorized, "%s refuses the key (HTTP %d); give it a good one: models.providers.%s.api_key in the settings, or `sutazai credentials add %s`",
+			c.target(), status, c.cfg.Name, c.cfg.Name)
+		e.key = status == http.StatusUnauthorized
+		return e
 	case status < 500 && status != http.StatusTooManyRequests && isContextFull(up): // "too many tokens" may also be a limit per minute
 		return final(core.CodeContextFull, "the conversation does not fit the model's context%s", said)
 	case status < 500 && isRefusal(up):
 		return final(core.CodeRefused, "%s refuses to answer%s", c.target(), said)
 	case status == http.StatusNotFound:
-		return final(core.CodeNotFound, "%s does not have what was asked for (HTTP 404)%s", c.target(), said)
+		return final(core.CodeNotFound, "%s does not have what was asked for (HTTP 404)%s; check the model's name (`sutazai models list` shows them) and models.providers.%s.base_url",
+			c.target(), said, c.cfg.Name)
 	case status == http.StatusRequestEntityTooLarge:
 		return final(core.CodeTooLarge, "the request is too large for %s%s", c.target(), said)
 	case status == http.StatusTooManyRequests:

@@ -62,3 +62,18 @@ func TestAnErrorInAStreamIsOfTheKindThatItsNameSays(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsNotThereSaysWhatToCheck(t *testing.T) {
+	t.Parallel()
+	c, err := aimodels.NewHTTPClient(aimodels.HTTPConfig{Name: "up", BaseURL: "http://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	text := core.MessageOf(c.StreamError([]byte(`{"code":404,"message":"no such thing"}`)))
+	for _, want := range []string{"no such thing", "the model's name", "models.providers.up.base_url"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q does not say %q", text, want)
+		}
+	}
+}

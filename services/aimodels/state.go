@@ -121,8 +121,12 @@ func (s *targetState) note(err error, first time.Duration, cost int64, now time.
 		if errors.Is(err, errLost) || errors.Is(err, context.Canceled) {
 			return // it says nothing about the target
 		}
+		ce, ok := asCallError(err)
+		if ok && ce.theirs {
+			return
+		}
 		s.failures++
-		if ce, ok := asCallError(err); ok && ce.unwell() {
+		if ok && ce.faulty() {
 			s.failure, s.limited, s.failedAt = core.MessageOf(err), ce.Err.Code == core.CodeRateLimited, now
 		}
 		return

@@ -12,7 +12,7 @@ import (
 )
 
 // maxFresh is how often a turn is begun anew because the program ended before it had been given anything.
-const maxFresh = 2
+const maxFresh = 1
 
 // Turn is how far a turn with a program has come.
 type Turn struct {
@@ -33,7 +33,7 @@ func Leaving(ctx context.Context) bool {
 	return core.CodeOf(context.Cause(ctx)) == core.CodeUnavailable
 }
 
-// Take makes a turn: try is called with a running program. It is called again when the program ends under it: twice before
+// Take makes a turn: try is called with a running program. It is called again when the program ends under it: once before
 // Begun, once after it, so that it can look up what became of the turn. A begun turn that cannot be taken up is CodeConflict,
 // one that takes too long CodeTimeout.
 func (p *Programs[T]) Take(ctx context.Context, t *Turn, run, dir string, try func(ctx context.Context, conn T) error) error {

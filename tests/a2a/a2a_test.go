@@ -47,10 +47,11 @@ func script(_ int, req core.ModelRequest) aimodelstest.Turn {
 	if last.Role == core.RoleTool {
 		return aimodelstest.Text("The tool says: " + last.Text)
 	}
+	_, file, _ := strings.Cut(strings.SplitN(last.Text, "\n", 2)[0], "look at ")
 	for word, turn := range map[string]aimodelstest.Turn{
 		"ask":   aimodelstest.Calls(aimodelstest.Call("ask_user", map[string]string{"question": "Which colour?"})),
 		"write": aimodelstest.Calls(aimodelstest.Call("write_file", map[string]string{"path": "report.txt", "content": "ink: 0"})),
-		"look":  aimodelstest.Calls(aimodelstest.Call("read_file", map[string]string{"path": "mine.txt"})),
+		"look":  aimodelstest.Calls(aimodelstest.Call("read_file", map[string]string{"path": file})),
 		"wait":  aimodelstest.Hang("Working "),
 		"fail":  aimodelstest.Fail(core.Errorf(core.CodeInvalid, "no ink")),
 		"count": aimodelstest.Text(fmt.Sprintf("You have spoken %d times.", spoken)),
@@ -59,7 +60,17 @@ func script(_ int, req core.ModelRequest) aimodelstest.Turn {
 			return turn
 		}
 	}
-	return aimodelstest.Text("Hello, world.")
+	return inPieces("Hello, ", "world.")
+}
+
+// inPieces answers in two pieces, with a moment between them.
+func inPieces(first, second string) aimodelstest.Turn {
+	return func(ctx context.Context, req core.ModelRequest, onDelta func(core.Delta)) (core.ModelResponse, error) {
+		onDelta(core.Delta{Text: first})
+		resp, err := aimodelstest.Slowly(150*time.Millisecond, aimodelstest.Text(second))(ctx, req, onDelta)
+		resp.Message.Text = first + second
+		return resp, err
+	}
 }
 
 // server starts a server with agents; more are added to its own. It returns its address and a key.
@@ -332,12 +343,12 @@ func inputRequired(t *testing.T, s *testserver.Client, agent, _ string) {
 func cancelled(t *testing.T, s *testserver.Client, agent, base string) {
 	before := stopped(t, base)
 	run := until(t, s, start(t, s, agent, "wait").ID, core.RunRunning)
-	var steps []core.Step
-	for len(steps) == 0 { // the turn is under way
-		var err error
-		if steps, err = testserver.List[core.Step](t.Context(), s, "/api/v1/runs/"+run.ID+"/steps"); err != nil {
-			t.Fatal(err)
-		}
+	writing := false
+	if err := s.Stream(t.Context(), "/api/v1/runs/"+run.ID+"/events", "", func(e testserver.SSE) bool {
+		writing = e.Event == "message.delta" // so that the agent is known to work on it
+		return !writing
+	}); err != nil || !writing {
+		t.Fatalf("it does not begin: %v", err)
 	}
 	if err := s.Call(t.Context(), http.MethodPost, "/api/v1/runs/"+run.ID+"/cancel", nil, nil, nil); err != nil {
 		t.Fatal(err)

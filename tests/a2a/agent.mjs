@@ -21,7 +21,9 @@ const executor = {
     const artifact = (artifactId, parts, append = false) => bus.publish(AgentEvent.artifactUpdate(TaskArtifactUpdateEvent.fromJSON({ taskId, contextId, append, lastChunk: false, artifact: { artifactId, name: artifactId, parts } })));
     const text = userMessage.parts.filter((p) => p.content.$case === "text").map((p) => p.content.value).join("\n");
     const file = userMessage.parts.find((p) => p.content.$case === "raw");
-    if (!context.task) {
+    if (context.task) {
+      bus.publish(AgentEvent.task({ ...context.task, status: { state: 2, message: undefined, timestamp: new Date().toISOString() } }));
+    } else {
       bus.publish(AgentEvent.task(Task.fromJSON({ id: taskId, contextId, status: { state: "TASK_STATE_SUBMITTED", timestamp: new Date().toISOString() }, history: [] })));
     }
     if (context.task?.status?.state === 6) {

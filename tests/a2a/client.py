@@ -188,7 +188,9 @@ def cases(way):
         got = await client.get_task_push_notification_config(GetTaskPushNotificationConfigRequest(task_id=asked.id, id="mine"), context=way.context)
         same(got.url, hook + path, "what is stored")
         every = ListTaskPushNotificationConfigsRequest(task_id=asked.id)
-        same(len((await client.list_task_push_notification_configs(every, context=way.context)).configs), 1, "how many there are")
+        lists = not (way.old and way.binding == "HTTP+JSON")  # there the library can neither list nor delete them
+        if lists:
+            same(len((await client.list_task_push_notification_configs(every, context=way.context)).configs), 1, "how many there are")
         await way.send(client, request("blue", message={"taskId": asked.id}))
         while True:
             found = [n for n in told if n[0] == "/" + path and n[2].get("task", {}).get("status", {}).get("state") == "TASK_STATE_COMPLETED"]
@@ -203,6 +205,8 @@ def cases(way):
         keys = jwt.PyJWKSet.from_dict((await httpx.AsyncClient().get(URL + "/.well-known/jwks.json")).json())
         claims = jwt.decode(token, keys[jwt.get_unverified_header(token)["kid"]], algorithms=["EdDSA"], audience=hook + path)
         same(claims["taskId"], asked.id, "whom the signature is about")
+        if not lists:
+            return
         await client.delete_task_push_notification_config(DeleteTaskPushNotificationConfigRequest(task_id=asked.id, id="mine"), context=way.context)
         same(len((await client.list_task_push_notification_configs(every, context=way.context)).configs), 0, "how many are left")
 

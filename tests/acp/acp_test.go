@@ -190,6 +190,12 @@ func newLab(t *testing.T, modelURL string, agents map[string]string, peers map[s
 		}
 		if t.Failed() {
 			t.Logf("the end of the server's log:\n%s", testserver.LogTail(l.options.DataDir))
+			logs, _ := filepath.Glob(filepath.Join(l.options.DataDir, "logs", "peer-*.log"))
+			for _, path := range logs {
+				if text, err := os.ReadFile(path); err == nil {
+					t.Logf("%s:\n%s", filepath.Base(path), text[max(0, len(text)-4000):])
+				}
+			}
 		}
 	})
 	if l.key, err = testserver.CreateKey(t.Context(), l.options, "acp", "read", "run", "approve"); err != nil {

@@ -5,6 +5,7 @@ package acp
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,25 +17,26 @@ import (
 	"github.com/sutazai/sutazai/tests/testserver"
 )
 
-// coding is what the models of the coding agents say: a tool call where the task wants one, words otherwise.
-func coding(tool string, arguments any) aimodelstest.Script {
+// coding is what the models of the coding agents say: a call of the tool with this ending, which writes a file into the
+// workspace, where the task wants that; words otherwise.
+func coding(tool string) aimodelstest.Script {
+	workspace := regexp.MustCompile(`/[^\s"']*/workspaces/[0-9a-f-]{36}`)
 	return func(_ int, req core.ModelRequest) aimodelstest.Turn {
-		task, done := "", false
+		all, done := "", false
 		for _, m := range req.Messages {
-			if m.Role == core.RoleUser && m.Text != "" {
-				task += m.Text
-			}
+			all += m.Text
 			done = done || m.Role == core.RoleTool
 		}
-		has := false
-		for _, spec := range req.Tools {
-			has = has || spec.Name == tool
+		if strings.Contains(all, "complexity_score") { // which of its models is to answer
+			return aimodelstest.Text(`{"complexity_reasoning": "It is simple.", "complexity_score": 50}`)
 		}
-		switch {
-		case done:
+		for _, spec := range req.Tools {
+			if strings.HasSuffix(spec.Name, tool) && strings.Contains(all, "Make a file.") && !done {
+				return aimodelstest.Calls(aimodelstest.Call(spec.Name, map[string]string{"file_path": workspace.FindString(all) + "/made.txt", "content": "x"}))
+			}
+		}
+		if done {
 			return aimodelstest.Text("It is done.")
-		case has && strings.Contains(task, "make a file"):
-			return aimodelstest.Calls(aimodelstest.Call(tool, arguments))
 		}
 		return aimodelstest.Text("Hello from the scripted model.")
 	}
@@ -65,9 +67,10 @@ func TestAgents(t *testing.T) {
 			}
 			return dir
 		}
-		claude := model(t, aimodelstest.AnthropicServer(coding("Write", map[string]string{"file_path": "/tmp/sutazai-acp/made.txt", "content": "x"})))
-		codex := model(t, aimodelstest.ResponsesServer(coding("shell", map[string]any{"command": []string{"id"}})))
-		gemini := model(t, aimodelstest.GeminiServer(coding("write_file", map[string]string{"file_path": "made.txt", "content": "x"})))
+		// Claude Code reaches its model through SutazAI's gateway.
+		gateway := newLab(t, model(t, aimodelstest.OpenAIServer(coding("__Write"), "m")), nil, nil)
+		codex := model(t, aimodelstest.ResponsesServer(coding("none")))
+		gemini := model(t, aimodelstest.GeminiServer(coding("write_file")))
 		codexConfig := "model = \"m\"\nmodel_provider = \"scripted\"\n[model_providers.scripted]\nname = \"scripted\"\nbase_url = \"" + codex + "/v1\"\nwire_api = \"responses\"\nenv_key = \"CODEX_API_KEY\"\n"
 		peers := map[string]any{
 			"typescript": map[string]any{"protocol": "acp", "command": node("agent.mjs"), "env": map[string]string{"ACP_STATE": home("sessions", "x", "")}},
@@ -76,7 +79,7 @@ func TestAgents(t *testing.T) {
 			"go":         map[string]any{"protocol": "acp", "command": []string{goAgent(t)}},
 			"lines":      map[string]any{"protocol": "jsonl", "command": []string{interpreter, absolute(t, "../../docs/examples/peer.py")}},
 			"claude": map[string]any{"protocol": "acp", "command": bin("claude-code-acp"), "env": map[string]string{
-				"HOME": home("claude", "x", ""), "ANTHROPIC_BASE_URL": claude, "ANTHROPIC_API_KEY": "scripted-key", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+				"HOME": home("claude", "x", ""), "ANTHROPIC_BASE_URL": gateway.server.URL, "ANTHROPIC_API_KEY": gateway.key, "ANTHROPIC_DEFAULT_SONNET_MODEL": "local/m", "ANTHROPIC_DEFAULT_HAIKU_MODEL": "local/m", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
 			}},
 			"codex": map[string]any{"protocol": "acp", "command": bin("codex-acp"), "login": "codex-api-key", "env": map[string]string{
 				"HOME": home("codex", ".codex/config.toml", codexConfig), "CODEX_API_KEY": "scripted-key",
@@ -192,6 +195,22 @@ func TestAgents(t *testing.T) {
 		check(t, agent+": a turn with a scripted model", func(t *testing.T) {
 			if run := l.work(t, agent, "Say hello."); !strings.Contains(run.Output, "Hello from the scripted model.") {
 				t.Errorf("it answered %q", run.Output)
+			}
+		})
+	}
+	for _, agent := range []string{"claude", "gemini"} {
+		check(t, agent+": a file is made after permission", func(t *testing.T) {
+			id := l.begin(t, agent, "Make a file.")
+			if a := l.pending(t, id); a.Reason != core.ReasonPeer || !strings.Contains(a.Tool+string(a.Arguments), "made.txt") {
+				t.Errorf("asked %+v", a)
+			} else {
+				l.decide(t, a, core.DecideApprove)
+			}
+			if run := l.until(t, id, final); !strings.Contains(run.Output, "It is done.") {
+				t.Errorf("it is %s and answered %q: %+v", run.Status, run.Output, run.Error)
+			}
+			if text, err := os.ReadFile(filepath.Join(l.options.DataDir, "workspaces", id, "made.txt")); err != nil || string(text) != "x" {
+				t.Errorf("the file has %q, %v", text, err)
 			}
 		})
 	}

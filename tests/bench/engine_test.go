@@ -49,6 +49,8 @@ func (m instantModel) Chat(_ context.Context, req core.ModelRequest, onDelta fun
 
 func (instantModel) Check(string) error { return nil }
 
+func (instantModel) Window(string) int { return 0 }
+
 // instantTools has one tool, which answers with 1 KB.
 type instantTools struct{}
 
@@ -59,6 +61,10 @@ func (instantTools) Spec(name string) (core.ToolSpec, bool) {
 func (instantTools) Call(context.Context, core.ToolInvocation) core.ToolResult {
 	return core.ToolResult{Text: strings.Repeat("a page ", 146)}
 }
+
+func (instantTools) Family(string) []core.ToolSpec { return nil }
+
+func (instantTools) Guide(string) string { return "" }
 
 func (instantTools) Attach(string, []core.File) error { return nil }
 

@@ -20,6 +20,26 @@ func classes() []class {
 			},
 			"internal/tools": {"TestFetchReachesNothingPrivate"},
 		}},
+		{"mcp-server", map[string][]string{
+			"internal/mcp": {
+				"TestAMaliciousServerGainsNothing", "TestWhereAServerSendsUsIsNotReached", "TestASchemaReadsNothingAndBreaksNothing", "TestAProgramThatWritesRubbishIsLetGo",
+				"TestADescriptionIsUsedOnlyOnceItIsApproved", "TestHintsCountOnlyWhereTheyAreApproved", "TestWhatIsHiddenInADescriptionIsSeen", "TestToolsThatAreNotUsableAreLeftOutWithAReason",
+				"TestQuestionsOfServersAreRefused", "TestAProgramGetsNothingOfOurEnvironment", "TestAServerThatDoesNotReadDoesNotHoldUpACall",
+				"TestACallOfAnUnsafeToolIsNeverRepeatedWhenTheServerCrashes", "TestNothingIsBegunAtAnAuthorizationServerWithoutAPerson",
+				"TestATokenOfTheSettingsGoesToTheServerAlone", "TestALoginIsNotUsedAtAnotherAddress", "TestEachUserHasALoginOfTheirOwn",
+			},
+		}},
+		{"sandbox", map[string][]string{
+			"internal/sandbox": {
+				"TestNothingOutsideIsReached", "TestNothingUsesMoreThanItMay", "TestWhatACommandLeavesRunningEndsWithIt",
+				"TestCommandsEndWithTheServerHoweverItDies", "TestACancelledCommandEnds", "TestAnOrdinaryUsersCommandsAreKeptInToo",
+			},
+			"internal/tools": {"TestWhatACommandLeavesHarmsNoOtherTool", "TestACommandSeesNoOtherRunsFiles", "TestWithoutASandboxCommandsAreRefused"},
+			"internal/wasm": {
+				"TestAProgramReachesNothingOutside", "TestAProgramWithoutAWorkspaceSeesNoFiles", "TestAProgramIsBounded",
+				"TestATableCannotFillTheServersMemory",
+			},
+		}},
 		{"path_traversal", map[string][]string{
 			"internal/tools": {
 				"TestPathsThatLeadOutAreRefused", "TestLinksAndSpecialFilesAreRefused", "TestAFolderPutInPlaceOfAFolderByALinkIsNotFollowed",

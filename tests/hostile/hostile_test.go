@@ -35,7 +35,7 @@ func TestHostile(t *testing.T) {
 	}
 	for _, c := range classes() {
 		cases, failed, problems := count(c, ended)
-		fmt.Printf("RESULT hostile class=%s cases=%d failed=%d\n", c.name, cases, failed)
+		fmt.Printf("RESULT hostile class=%s attempts=%d successes=%d\n", c.name, cases, failed)
 		for _, p := range problems {
 			t.Error(p)
 		}

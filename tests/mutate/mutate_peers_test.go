@@ -167,8 +167,10 @@ func playScript(t *testing.T, script []string, at int, dir, broken string, count
 			if answers {
 				silence := time.NewTimer(peerSilence)
 				for {
-					var l Line
-					ok := true
+					var (
+						l  Line
+						ok bool
+					)
 					select {
 					case l, ok = <-got:
 					case <-silence.C:

@@ -36,7 +36,7 @@ func (s *Server) CancelTask(ctx context.Context, req *a2a.CancelTaskRequest) (*a
 	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
-	cancelled, err := s.d.Runs.Cancel(ctx, run.ID, actor(ctx))
+	_, err = s.d.Runs.Cancel(ctx, run.ID, actor(ctx))
 	s.record(ctx, "run.cancel", run.ID, "", err)
 	if core.CodeOf(err) == core.CodeConflict {
 		return nil, refuse(a2a.ErrTaskNotCancelable, core.MessageOf(err))
@@ -51,7 +51,8 @@ func (s *Server) CancelTask(ctx context.Context, req *a2a.CancelTaskRequest) (*a
 			break
 		}
 	}
-	if cancelled, err = s.d.Runs.Run(ctx, run.ID); err != nil {
+	cancelled, err := s.d.Runs.Run(ctx, run.ID)
+	if err != nil {
 		return nil, s.fail(ctx, err)
 	}
 	t, err := s.task(ctx, cancelled, view{artifacts: true})

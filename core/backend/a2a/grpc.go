@@ -55,7 +55,27 @@ func (s *Server) newGRPC(handler a2asrv.RequestHandler) http.Handler {
 			return
 		}
 		server.ServeHTTP(&flushing{ResponseWriter: w, rc: http.NewResponseController(w)}, r)
+		if said := w.Header().Get("Grpc-Message"); said != "" {
+			w.Header().Set("Grpc-Message", inOurWords(said)) // trailers are written once this returns
+		}
 	})
+}
+
+// inOurWords explains what the library says of a message that it cannot read.
+func inOurWords(said string) string {
+	switch {
+	case strings.Contains(said, "error unmarshalling request"):
+		return "the message is no valid protobuf of this method, or holds text that is not UTF-8"
+	case strings.HasPrefix(said, "unknown method"), strings.HasPrefix(said, "malformed method name"):
+		return "there is no such method"
+	case said == "EOF", said == "unexpected EOF":
+		return "the frame of the message is cut off"
+	case strings.HasPrefix(said, "grpc: Decompressor"), strings.HasPrefix(said, "grpc: compressed flag"), strings.HasPrefix(said, "grpc: received unexpected payload format"):
+		return "the frame of the message says that it is compressed, which this server does not take"
+	case strings.HasPrefix(said, "grpc: received message"):
+		return "the message is larger than " + strconv.Itoa(maxGRPC) + " bytes"
+	}
+	return said
 }
 
 // caught makes an error of a defect: gRPC would end the process.

@@ -32,9 +32,7 @@ func (s *Server) Routes() []backend.Route {
 	rpc := &rpcHandler{s, map[a2acheck.Version]http.Handler{
 		a2acheck.V10: a2asrv.NewJSONRPCHandler(handler, options...), a2acheck.V03: a2av0.NewJSONRPCHandler(handler, options...),
 	}}
-	rest := &restHandler{s, map[a2acheck.Version]http.Handler{
-		a2acheck.V10: a2asrv.NewRESTHandler(handler, options...), a2acheck.V03: a2av0.NewRESTHandler(handler, options...),
-	}}
+	rest := &restHandler{s, a2asrv.NewRESTHandler(handler, options...), &restV03{s, handler}}
 	routes := []backend.Route{
 		{Pattern: "GET /.well-known/agent-card.json", Handler: http.HandlerFunc(s.servePlatformCard)},
 		{Pattern: "GET /a2a/.well-known/agent-card.json", Handler: http.HandlerFunc(s.servePlatformCard)},
@@ -104,15 +102,6 @@ func (f *flushing) Write(b []byte) (int, error) {
 	// A writer without deadlines is a test's.
 	_ = f.rc.SetWriteDeadline(time.Now().Add(writeTime))
 	return f.ResponseWriter.Write(b)
-}
-
-// WriteHeader implements http.ResponseWriter. For an error of 0.3 the library names a form that it is not in, and that its own
-// clients do not read.
-func (f *flushing) WriteHeader(status int) {
-	if h := f.Header(); h.Get("Content-Type") == "application/problem+json" {
-		h.Set("Content-Type", "application/json")
-	}
-	f.ResponseWriter.WriteHeader(status)
 }
 
 // Flush implements http.Flusher.

@@ -20,7 +20,8 @@ import (
 // does the rest.
 type restHandler struct {
 	*Server
-	byVersion map[a2acheck.Version]http.Handler
+	current http.Handler // of version 1.0
+	old     *restV03
 }
 
 // ServeHTTP implements http.Handler.
@@ -48,6 +49,20 @@ func (h *restHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
+	if version == a2acheck.V03 {
+		h.old.serve(w, r, path, call)
+		return
+	}
+	if r.Method == http.MethodDelete { // the library answers with nothing, which clients take for broken JSON
+		parts := strings.Split(path, "/")
+		ctx := withAgent(r.Context(), r.PathValue("agent"))
+		if err := h.DeleteTaskPushConfig(ctx, &a2a.DeleteTaskPushConfigRequest{TaskID: a2a.TaskID(parts[2]), ID: parts[4]}); err != nil {
+			h.refuse(w, r, err)
+			return
+		}
+		write(w, http.StatusOK, struct{}{})
+		return
+	}
 	var body []byte
 	if call.form != "" {
 		raw, err := backend.ReadBody(r)
@@ -60,7 +75,7 @@ func (h *restHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	h.hand(h.byVersion[version], w, r, path, body)
+	h.hand(h.current, w, r, path, body)
 }
 
 // restCalled is a call by its method and address.
@@ -162,14 +177,7 @@ func (h *restHandler) problem(w http.ResponseWriter, r *http.Request, err error)
 
 func (h *restHandler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := h.asked(r.Context(), err)
-	status := http.StatusBadRequest
-	switch {
-	case errors.Is(e, a2a.ErrTaskNotFound):
-		status = http.StatusNotFound
-	case errors.Is(e, a2a.ErrServerError), errors.Is(e, a2a.ErrInternalError), core.CodeOf(err) == core.CodeTooLarge:
-		status = backend.StatusOf(err)
-	}
-	h.refuseAs(w, r, status, e)
+	h.refuseAs(w, r, restStatus(e, err), e)
 }
 
 func (h *restHandler) refuseAs(w http.ResponseWriter, r *http.Request, status int, err error) {
@@ -184,7 +192,8 @@ func statusName(e error) string {
 		name string
 	}{
 		{a2a.ErrTaskNotFound, "NOT_FOUND"}, {a2a.ErrMethodNotFound, "UNIMPLEMENTED"}, {a2a.ErrUnauthenticated, "UNAUTHENTICATED"}, {a2a.ErrUnauthorized, "PERMISSION_DENIED"},
-		{a2a.ErrVersionNotSupported, "FAILED_PRECONDITION"}, {a2a.ErrUnsupportedOperation, "FAILED_PRECONDITION"}, {a2a.ErrServerError, "UNAVAILABLE"}, {a2a.ErrInternalError, "INTERNAL"},
+		{a2a.ErrVersionNotSupported, "FAILED_PRECONDITION"}, {a2a.ErrUnsupportedOperation, "FAILED_PRECONDITION"}, {a2a.ErrTaskNotCancelable, "FAILED_PRECONDITION"},
+		{a2a.ErrPushNotificationNotSupported, "FAILED_PRECONDITION"}, {a2a.ErrServerError, "UNAVAILABLE"}, {a2a.ErrInternalError, "INTERNAL"},
 	} {
 		if errors.Is(e, c.kind) {
 			return c.name

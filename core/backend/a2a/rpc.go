@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/a2aproject/a2a-go/v2/a2a"
+	"github.com/a2aproject/a2a-go/v2/a2acompat/a2av0"
 	"github.com/a2aproject/a2a-go/v2/errordetails"
 
 	"github.com/sutazai/sutazai/core"
@@ -53,12 +54,66 @@ func (h *rpcHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, call.ID, http.StatusNotFound, err)
 		return
 	}
+	if result, own, err := h.small(r, call); own {
+		if err != nil {
+			h.refuse(w, r, call.ID, http.StatusOK, err)
+			return
+		}
+		write(w, http.StatusOK, map[string]any{"jsonrpc": "2.0", "id": idOr(call.ID), "result": result})
+		return
+	}
 	clean, err := json.Marshal(call)
 	if err != nil {
 		h.refuse(w, r, call.ID, http.StatusOK, core.Wrap(core.CodeInternal, err, "internal error; the server's log has the details"))
 		return
 	}
 	h.hand(h.byVersion[version], w, r, "/", clean)
+}
+
+// small makes the calls to which the library gives no result at all, which clients take for a broken answer.
+func (h *rpcHandler) small(r *http.Request, call rpcCall) (result any, own bool, err error) {
+	ctx := withAgent(r.Context(), r.PathValue("agent"))
+	switch call.Method {
+	case "DeleteTaskPushNotificationConfig":
+		var req a2a.DeleteTaskPushConfigRequest
+		if err := json.Unmarshal(call.Params, &req); err != nil {
+			return nil, true, wrong("params", "they cannot be read")
+		}
+		return struct{}{}, true, h.DeleteTaskPushConfig(ctx, &req)
+	case "tasks/pushNotificationConfig/delete":
+		var req struct {
+			ID     a2a.TaskID `json:"id"`
+			Config string     `json:"pushNotificationConfigId"`
+		}
+		if err := json.Unmarshal(call.Params, &req); err != nil {
+			return nil, true, wrong("params", "they cannot be read")
+		}
+		return nil, true, h.DeleteTaskPushConfig(ctx, &a2a.DeleteTaskPushConfigRequest{TaskID: req.ID, ID: req.Config})
+	case "tasks/pushNotificationConfig/list":
+		var req struct {
+			ID a2a.TaskID `json:"id"`
+		}
+		if err := json.Unmarshal(call.Params, &req); err != nil {
+			return nil, true, wrong("params", "they cannot be read")
+		}
+		list, err := h.ListTaskPushConfigs(ctx, &a2a.ListTaskPushConfigRequest{TaskID: req.ID})
+		if err != nil {
+			return nil, true, err
+		}
+		if len(list.Configs) == 0 {
+			return []any{}, true, nil
+		}
+		return a2av0.FromV1PushConfigs(list.Configs), true, nil
+	}
+	return nil, false, nil
+}
+
+// idOr is a call's id, or null.
+func idOr(id json.RawMessage) json.RawMessage {
+	if len(id) == 0 {
+		return json.RawMessage("null")
+	}
+	return id
 }
 
 // agentThere checks the agent that the address names, before anything else is said of it.
@@ -159,10 +214,7 @@ func (h *rpcHandler) problem(w http.ResponseWriter, r *http.Request, err error) 
 // refuse answers with an error.
 func (h *rpcHandler) refuse(w http.ResponseWriter, r *http.Request, id json.RawMessage, status int, err error) {
 	e := h.asked(r.Context(), err)
-	if len(id) == 0 {
-		id = json.RawMessage("null")
-	}
-	write(w, status, map[string]any{"jsonrpc": "2.0", "id": id, "error": map[string]any{"code": rpcCode(e), "message": e.Error(), "data": details(e)}})
+	write(w, status, map[string]any{"jsonrpc": "2.0", "id": idOr(id), "error": map[string]any{"code": rpcCode(e), "message": e.Error(), "data": details(e)}})
 }
 
 // details are an error's, for programs.
@@ -183,7 +235,8 @@ func rpcCode(e error) int {
 		code int
 	}{
 		{a2a.ErrParseError, -32700}, {a2a.ErrInvalidRequest, -32600}, {a2a.ErrMethodNotFound, -32601}, {a2a.ErrInvalidParams, -32602},
-		{a2a.ErrServerError, -32000}, {a2a.ErrTaskNotFound, -32001}, {a2a.ErrUnsupportedOperation, -32004}, {a2a.ErrUnsupportedContentType, -32005},
+		{a2a.ErrServerError, -32000}, {a2a.ErrTaskNotFound, -32001}, {a2a.ErrTaskNotCancelable, -32002},
+		{a2a.ErrPushNotificationNotSupported, -32003}, {a2a.ErrUnsupportedOperation, -32004}, {a2a.ErrUnsupportedContentType, -32005},
 		{a2a.ErrVersionNotSupported, -32009}, {a2a.ErrUnauthenticated, -31401}, {a2a.ErrUnauthorized, -31403},
 	} {
 		if errors.Is(e, c.kind) {

@@ -115,6 +115,9 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ body, want string }{
 		"not JSON":                    {`{`, "the body is not JSON"},
+		"not UTF-8":                   {with(hello, `"x":"`+"\xff"+`"`), "the body is not UTF-8"},
+		"a stream in words":           {with(hello, `"stream":"yes"`), "stream: Invalid type"},
+		"a stream as a number":        {with(hello, `"stream":1`), "stream: Invalid type"},
 		"no model":                    {`{"max_tokens":9,"messages":[]}`, "model: Field required"},
 		"no messages":                 {`{"model":"m","max_tokens":9}`, "messages: Field required"},
 		"empty messages":              {`{"model":"m","max_tokens":9,"messages":[]}`, "messages: at least one"},

@@ -22,6 +22,7 @@ const (
 type eventStore struct {
 	mu       sync.Mutex
 	bytes    int
+	live     int // events that are kept
 	sessions map[string]*keptSession
 	order    []keptEvent // of all sessions, oldest first
 }
@@ -81,6 +82,7 @@ func (s *eventStore) Append(_ context.Context, session, stream string, data []by
 	st.data = append(st.data, data)
 	cost := len(data) + eventCost
 	s.bytes += cost
+	s.live++
 	s.order = append(s.order, keptEvent{st, st.first + len(st.data) - 1, cost})
 	for s.bytes > maxKept {
 		s.dropOldest()
@@ -97,6 +99,7 @@ func (s *eventStore) dropOldest() {
 		e.stream.data = e.stream.data[1:]
 		e.stream.first++
 		s.bytes -= e.cost
+		s.live--
 	}
 }
 
@@ -105,8 +108,9 @@ func (s *eventStore) drop(st *keptStream) {
 	for _, d := range st.data {
 		s.bytes -= len(d) + eventCost
 	}
+	s.live -= len(st.data)
 	st.first, st.data = st.first+len(st.data), nil
-	if len(s.order) > 1024 && s.bytes/eventCost < len(s.order)/2 {
+	if len(s.order) > 1024 && s.live < len(s.order)/2 {
 		s.order = slices.DeleteFunc(s.order, func(e keptEvent) bool { return e.index < e.stream.first })
 	}
 }

@@ -233,13 +233,14 @@ func (s *auditStore) has(action, result string) bool {
 
 // bench is the whole HTTP surface over scripted ports.
 type bench struct {
-	t      *testing.T
-	runs   *runs
-	agents *agents
-	audit  *auditStore
-	auth   *auth.Service
-	server *mcp.Server
-	url    string
+	t       *testing.T
+	runs    *runs
+	agents  *agents
+	audit   *auditStore
+	auth    *auth.Service
+	server  *mcp.Server
+	url     string
+	handler http.Handler
 }
 
 func setup(t *testing.T) *bench {
@@ -272,7 +273,7 @@ func setup(t *testing.T) *bench {
 		}
 		s.Close()
 	})
-	b.url = s.URL
+	b.url, b.handler = s.URL, h
 	return b
 }
 

@@ -92,7 +92,8 @@ type progress struct {
 }
 
 func (p *progress) event(ctx context.Context, e core.Event) {
-	message, level := "", sdk.LoggingLevel("info")
+	var message string
+	level := sdk.LoggingLevel("info")
 	switch {
 	case e.Type == core.EventRunStarted:
 		message = "started"
@@ -113,6 +114,5 @@ func (p *progress) event(ctx context.Context, e core.Event) {
 		// A client that has left needs no progress.
 		_ = p.req.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: token, Progress: p.done, Message: message})
 	}
-	//nolint:staticcheck // clients of revisions before 2026-07-28 still ask for log messages
 	_ = p.req.Session.Log(ctx, &sdk.LoggingMessageParams{Level: level, Logger: "run", Data: map[string]any{"run": e.Run, "event": e.Type, "message": message}})
 }

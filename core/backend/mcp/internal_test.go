@@ -63,7 +63,7 @@ func TestEventsOfStreamsAreBounded(t *testing.T) {
 	}
 	must(s.SessionClosed(ctx, "b"))
 	must(s.SessionClosed(ctx, "a"))
-	if s.bytes != 0 || len(s.sessions) != 0 {
+	if s.bytes != 0 || s.live != 0 || len(s.sessions) != 0 || len(s.order) > 1024 {
 		t.Errorf("%d bytes of %d sessions are left", s.bytes, len(s.sessions))
 	}
 }

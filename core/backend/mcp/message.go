@@ -221,7 +221,10 @@ func forms() map[string]form {
 	}
 }
 
-var levels = []string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+// levels are those of the protocol's log messages, from the least to the gravest.
+func levels() []string {
+	return []string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+}
 
 // check checks the method of a message and what it takes, by the revision that it was sent under.
 func (m *message) check(modern bool) *badMessage {
@@ -261,8 +264,8 @@ func (m *message) check(modern bool) *badMessage {
 			return bad(m.id, jsonrpc.CodeInvalidParams, "params%s", what)
 		}
 	}
-	if m.method == "logging/setLevel" && !slices.Contains(levels, text(o["level"])) {
-		return bad(m.id, jsonrpc.CodeInvalidParams, "params.level: must be one of %s", strings.Join(levels, ", "))
+	if m.method == "logging/setLevel" && !slices.Contains(levels(), text(o["level"])) {
+		return bad(m.id, jsonrpc.CodeInvalidParams, "params.level: must be one of %s", strings.Join(levels(), ", "))
 	}
 	if a := o["arguments"]; a != nil && string(a) != "null" && !isObject(a) {
 		return bad(m.id, jsonrpc.CodeInvalidParams, "params.arguments: must be an object")

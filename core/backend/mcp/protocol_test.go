@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -12,6 +15,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/core/backend"
+	"github.com/sutazai/sutazai/internal/auth"
 )
 
 func TestWhatIsWrongWithAMessageIsSaid(t *testing.T) {
@@ -277,5 +282,101 @@ func TestPromptsGiveTasksToAgents(t *testing.T) {
 		if !strings.Contains(text, "agent_clerk") || !strings.HasSuffix(text, "Pay invoice 7.") {
 			t.Errorf("got %q", text)
 		}
+	})
+}
+
+func TestASessionMoreEndsTheOldest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	key, other := b.key(core.ScopeAdmin), b.key(core.ScopeAdmin)
+	theirs, first := b.open(other), b.open(key)
+	for range 100 {
+		b.open(key)
+	}
+	ping := `{"jsonrpc":"2.0","id":3,"method":"ping"}`
+	if status, _, _ := b.post(key, ping, "Mcp-Session-Id", first); status != http.StatusNotFound {
+		t.Errorf("the oldest is still there: %d", status)
+	}
+	if status, _, _ := b.post(other, ping, "Mcp-Session-Id", theirs); status != http.StatusOK {
+		t.Errorf("another's is gone: %d", status)
+	}
+}
+
+func TestAStreamEndsWithItsCredential(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	k, secret, err := b.auth.CreateKey(t.Context(), auth.NewKey{Name: "short", Scopes: []core.Scope{core.ScopeRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := b.open(secret)
+	if _, err := b.auth.RevokeKey(t.Context(), k.ID); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := b.do(http.MethodGet, secret, "", "Mcp-Session-Id", id); status != http.StatusUnauthorized {
+		t.Errorf("a revoked key: %d", status)
+	}
+	k, secret, err = b.auth.CreateKey(t.Context(), auth.NewKey{Name: "short", Scopes: []core.Scope{core.ScopeRead}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id = b.open(secret)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/mcp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"Authorization": "Bearer " + secret, "Accept": "text/event-stream", "Mcp-Session-Id": id} {
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req) // returns when the stream has begun
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res, err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+	}()
+	if _, err := b.auth.RevokeKey(t.Context(), k.ID); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Error("the stream goes on")
+	}
+}
+
+func TestAServerThatStopsTellsWhatBecomesOfARun(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, b *bench, _ func(*sdk.ClientOptions) *sdk.ClientSession) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		life, stop := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- backend.Serve(life, b.handler, slog.New(slog.DiscardHandler), l) }()
+		b.url = "http://" + l.Addr().String()
+		key := b.key(core.ScopeAdmin)
+		old := strings.HasSuffix(t.Name(), "2025-11-25")
+		body, header := modern("tools/call", `"name":"agent_clerk","arguments":{"task":"x"}`), modernHeader("tools/call", "agent_clerk")
+		if old {
+			body, header = `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"agent_clerk","arguments":{"task":"x"}}}`, []string{"Mcp-Session-Id", b.open(key)}
+		}
+		b.runs.onStart = func(*runs, core.Run) { stop() }
+		_, _, answer := b.post(key, body, header...)
+		if !strings.Contains(answer, "the server stops; the run run-1 goes on") {
+			t.Errorf("got %s", answer)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		b.runs.seen(func() {
+			if len(b.runs.cancelled) > 0 {
+				t.Errorf("cancelled %v", b.runs.cancelled)
+			}
+		})
 	})
 }

@@ -11,6 +11,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/auth"
 )
 
 // Addresses of resources.
@@ -166,6 +167,9 @@ func short(text string) string {
 
 // subscribe begins to watch what a client wants to hear about. Agents are static; changes of them come as changes of lists.
 func (s *Server) subscribe(ctx context.Context, req *sdk.SubscribeRequest) error {
+	if p, _ := auth.PrincipalOf(ctx); !p.HasAny(core.ScopeRead) { // subscriptions/listen comes here too
+		return core.Errorf(core.CodeForbidden, "a subscription needs the scope %q, which the credential does not have", core.ScopeRead)
+	}
 	id, _, ok := runOfURI(req.Params.URI)
 	if !ok {
 		return nil

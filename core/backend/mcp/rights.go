@@ -118,10 +118,10 @@ func scopesOf(method, name string, tools map[string]*tool) []core.Scope {
 			return []core.Scope{t.scope}
 		}
 		return []core.Scope{core.ScopeRun} // an agent
-	case "resources/read", "resources/subscribe", "resources/templates/list", "resources/list", "completion/complete", "subscriptions/listen":
+	case "resources/read", "resources/subscribe":
 		return []core.Scope{core.ScopeRead}
 	default:
-		return nil // who may come in at all
+		return nil // who may come in at all; lists hold what the caller may use
 	}
 }
 
@@ -136,10 +136,24 @@ func (s *Server) allowed(q *request, method string, params json.RawMessage) erro
 
 // visible takes out of a list what the caller could not use.
 func (s *Server) visible(q *request, res sdk.Result) sdk.Result {
-	if r, ok := res.(*sdk.ListToolsResult); ok {
+	reads := q.principal.HasAny(core.ScopeRead)
+	switch r := res.(type) {
+	case *sdk.ListToolsResult:
 		r.Tools = slices.DeleteFunc(r.Tools, func(t *sdk.Tool) bool {
 			return !q.principal.HasAny(scopesOf("tools/call", t.Name, s.tools)...)
 		})
+	case *sdk.ListResourcesResult:
+		if !reads {
+			r.Resources, r.NextCursor = []*sdk.Resource{}, ""
+		}
+	case *sdk.ListResourceTemplatesResult:
+		if !reads {
+			r.ResourceTemplates, r.NextCursor = []*sdk.ResourceTemplate{}, ""
+		}
+	case *sdk.CompleteResult:
+		if !reads {
+			r.Completion = sdk.CompletionResultDetails{Values: []string{}}
+		}
 	}
 	return res
 }

@@ -42,11 +42,11 @@ func TestEachMessageNeedsItsOwnRight(t *testing.T) {
 		{"tools/list", "", "", []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}},
 		{"prompts/list", "", "", []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}},
 		{"server/discover", "", "", []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}},
-		{"resources/list", "", "", []core.Scope{core.ScopeRead}},
-		{"resources/templates/list", "", "", []core.Scope{core.ScopeRead}},
+		{"resources/list", "", "", []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}},
+		{"resources/templates/list", "", "", []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}},
 		{"resources/read", "sutazai://agents/clerk", `"uri":"sutazai://agents/clerk"`, []core.Scope{core.ScopeRead}},
-		{"completion/complete", "", `"ref":{"type":"ref/prompt","name":"clerk"},"argument":{"name":"task","value":""}`, []core.Scope{core.ScopeRead}},
-		{"subscriptions/listen", "", `"notifications":{}`, []core.Scope{core.ScopeRead}},
+		{"completion/complete", "", `"ref":{"type":"ref/prompt","name":"clerk"},"argument":{"name":"task","value":""}`, []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}},
+		{"subscriptions/listen", "", `"notifications":{}`, []core.Scope{core.ScopeRead, core.ScopeRun, core.ScopeApprove}},
 		{"tools/call", "list_runs", `"name":"list_runs"`, []core.Scope{core.ScopeRead}},
 		{"tools/call", "list_agents", `"name":"list_agents"`, []core.Scope{core.ScopeRead}},
 		{"tools/call", "get_run", `"name":"get_run"`, []core.Scope{core.ScopeRead}},
@@ -73,6 +73,22 @@ func TestEachMessageNeedsItsOwnRight(t *testing.T) {
 	}
 	if len(b.runs.started) > 0 || !b.audit.has("auth.forbidden", "denied") {
 		t.Errorf("%v %v", b.runs.started, b.audit.events)
+	}
+}
+
+func TestWhoMayNotReadSeesNoResources(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	key := b.key(core.ScopeRun)
+	for _, c := range []struct{ method, params, want string }{
+		{"resources/list", "", `"resources":[]`},
+		{"resources/templates/list", "", `"resourceTemplates":[]`},
+		{"completion/complete", `"ref":{"type":"ref/resource","uri":"sutazai://agents/{name}"},"argument":{"name":"name","value":""}`, `"values":[]`},
+		{"subscriptions/listen", `"notifications":{"resourceSubscriptions":["sutazai://agents/clerk"]}`, `needs the scope`},
+	} {
+		if status, _, body := b.post(key, modern(c.method, c.params), modernHeader(c.method, "")...); !strings.Contains(body, c.want) {
+			t.Errorf("%s: %d %s", c.method, status, body)
+		}
 	}
 }
 

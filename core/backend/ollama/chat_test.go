@@ -190,6 +190,10 @@ func TestAWrongRequestIsToldWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ url, body, says string }{
 		{chatURL, `{"messages":[{"role":"user","content":"x"}]}`, "model is required"},
 		{chatURL, `not json`, "not a JSON object"},
+		{chatURL, `{"model":"default","stream":"false","messages":[{"role":"user","content":"x"}]}`, "Invalid type for 'stream'"},
+		{generateURL, `{"model":"default","stream":0,"prompt":"x"}`, "Invalid type for 'stream'"},
+		{generateURL, `{"model":"default","prompt":"` + "\xc3(" + `"}`, "not UTF-8"},
+		{"/ollama/api/embed", `[]`, "the body must be an object, not array"},
 		{chatURL, `{"model":"default","messages":"x"}`, "messages has the wrong type"},
 		{chatURL, `{"model":"default","messages":[{"role":"user","content":[{"type":"text"}]}]}`, "messages.content has the wrong type"},
 		{chatURL, `{"model":"default","messages":[{"role":"robot","content":"x"}]}`, "messages[0].role"},

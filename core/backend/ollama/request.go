@@ -129,6 +129,9 @@ func typed(err error) error {
 		return nil
 	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if t.Field == "" {
+			return badRequest("the body must be an object, not %s", t.Value)
+		}
 		return badRequest("%s has the wrong type: %s", t.Field, t.Value)
 	}
 	return badRequest("the body cannot be read: %s", err)

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -38,6 +39,9 @@ func checkCall(c *dialect.Call) error {
 	}
 	if v := c.Body.Get("messages"); len(v) == 0 || v[0] != '[' {
 		return backend.OpenAIBadRequest("messages", "Invalid 'messages': expected an array with minimum length 1.")
+	}
+	if len(bytes.Trim(c.Body.Get("messages"), "[] \t\r\n")) == 0 { // some servers fail at it
+		return backend.OpenAIBadRequest("messages", "Invalid 'messages': empty array. Expected an array with minimum length 1.")
 	}
 	for _, field := range []string{"n", "best_of"} { // each answer costs: what is counted must be what every server reads
 		if v := c.Body.Get(field); v != nil && (c.Body.Int(field) < 1 || c.Body.Int(field) > 128 || strings.Trim(string(v), "0123456789") != "") {

@@ -102,6 +102,9 @@ func decodeJSON(body []byte, out any) error {
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			if t.Field == "" {
+				return backend.OpenAIBadRequest("", "Invalid type: the body must be an object, not %s.", t.Value)
+			}
 			return backend.OpenAIBadRequest(t.Field, "Invalid type for '%s': got %s.", t.Field, t.Value)
 		}
 		return backend.OpenAIBadRequest("", "We could not parse the JSON body of your request: %s.", err)

@@ -129,6 +129,7 @@ func TestWrongRequestsAreExplained(t *testing.T) {
 		{`{"model":"m","input":"Hi","background":true}`, "background", "not supported"},
 		{`{"model":"m","input":"Hi","store":"no"}`, "store", "boolean"},
 		{`{"model":"m","input":"Hi","stream":1}`, "stream", "boolean"},
+		{`{"model":"m","input":"Hi` + "\xff" + `"}`, "", "not UTF-8"},
 		{`{"model":"m","input":"Hi","conversation":"conv_1"}`, "conversation", "previous_response_id"},
 		{`{"model":"m","input":"Hi","prompt":{"id":"p"}}`, "prompt", "instructions"},
 		{`{"model":"m","input":"Hi","temperature":"warm"}`, "temperature", "Invalid type"},

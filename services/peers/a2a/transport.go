@@ -4,10 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -107,63 +107,13 @@ func (t *transport) whole(e *expectation, resp *http.Response) (*http.Response, 
 	if len(raw) > maxEvent {
 		return nil, e.fail(core.Errorf(core.CodeInvalid, "an answer is larger than %d bytes", maxEvent))
 	}
-	if err := t.p.looked(e, raw); err != nil {
+	clean, err := t.p.looked(e, raw)
+	if err != nil {
 		return nil, e.fail(err)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(raw))
+	resp.Body = io.NopCloser(bytes.NewReader(clean))
+	resp.ContentLength = int64(len(clean))
 	return resp, nil
-}
-
-// looked holds an answer, or one event of it, to its form.
-func (p *Peer) looked(e *expectation, raw []byte) error {
-	if err := a2acheck.Depth(raw); err != nil {
-		return err
-	}
-	root := ""
-	if e.rpc {
-		var envelope struct {
-			Result json.RawMessage `json:"result"`
-			Error  json.RawMessage `json:"error"`
-		}
-		if err := json.Unmarshal(raw, &envelope); err != nil {
-			return core.Wrap(core.CodeInvalid, err, "the answer is no JSON-RPC object")
-		}
-		if len(envelope.Error) > 0 && string(envelope.Error) != "null" {
-			return rpcError(envelope.Error)
-		}
-		if len(envelope.Result) == 0 {
-			return core.Errorf(core.CodeInvalid, "result: it is missing, and so is error")
-		}
-		root, raw = "result", envelope.Result
-	} else {
-		var failure struct {
-			Error json.RawMessage `json:"error"`
-		}
-		if json.Unmarshal(raw, &failure) == nil && len(failure.Error) > 0 {
-			return nil // the library reads it
-		}
-	}
-	if e.form == "" {
-		return nil
-	}
-	return p.check.Check(e.version, e.form, root, raw)
-}
-
-// rpcError holds an error of JSON-RPC to its form.
-func rpcError(raw []byte) error {
-	var v struct {
-		Code    *int    `json:"code"`
-		Message *string `json:"message"`
-	}
-	switch err := json.Unmarshal(raw, &v); {
-	case err != nil:
-		return core.Wrap(core.CodeInvalid, err, "error: it is no object with a whole number code and a text message")
-	case v.Code == nil:
-		return core.Errorf(core.CodeInvalid, "error.code: it is missing")
-	case v.Message == nil:
-		return core.Errorf(core.CodeInvalid, "error.message: it is missing")
-	}
-	return nil
 }
 
 // limited bounds the body of an error.
@@ -189,7 +139,7 @@ type stream struct {
 	body  io.ReadCloser
 	lines *bufio.Reader
 	ready []byte // checked, and not read yet
-	event []byte // the one that comes in, as it came
+	event []byte // the lines of the one that comes in, but its data
 	data  []byte // of it
 	err   error
 }
@@ -210,13 +160,14 @@ func (s *stream) Read(b []byte) (int, error) {
 // next reads one line.
 func (s *stream) next() {
 	line, err := s.line()
-	s.event = append(s.event, line...)
 	text := bytes.TrimRight(line, "\r\n")
 	if data, ok := bytes.CutPrefix(text, []byte("data:")); ok {
 		if len(s.data) > 0 {
 			s.data = append(s.data, '\n')
 		}
 		s.data = append(s.data, bytes.TrimPrefix(data, []byte(" "))...)
+	} else {
+		s.event = append(s.event, line...)
 	}
 	if err != nil {
 		if err != io.EOF { //nolint:errorlint // readers give it bare
@@ -228,10 +179,12 @@ func (s *stream) next() {
 		return
 	}
 	if len(s.data) > 0 {
-		if bad := s.p.looked(s.e, s.data); bad != nil {
+		clean, bad := s.p.looked(s.e, s.data)
+		if bad != nil {
 			s.err = s.e.fail(bad)
 			return
 		}
+		s.event = slices.Concat([]byte("data: "), clean, []byte("\n"), s.event)
 	}
 	s.ready, s.event, s.data = s.event, nil, nil
 }
@@ -242,7 +195,7 @@ func (s *stream) line() ([]byte, error) {
 	for {
 		piece, err := s.lines.ReadSlice('\n')
 		line = append(line, piece...)
-		if len(s.event)+len(line) > maxEvent {
+		if len(s.event)+len(s.data)+len(line) > maxEvent {
 			return nil, core.Errorf(core.CodeInvalid, "an event is larger than %d bytes", maxEvent)
 		}
 		if err != bufio.ErrBufferFull { //nolint:errorlint // as bufio gives it

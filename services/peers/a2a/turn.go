@@ -281,10 +281,13 @@ func (t *turn) settle(ctx context.Context, broken error) (*a2a.Task, error) {
 // patience is how long a peer may be unreachable while a task of ours is with it.
 const patience = 2 * time.Minute
 
+// deafness is how long a task may show a question after the answer to it was taken. Then it counts as asked again.
+const deafness = 30 * time.Second
+
 // poll looks at the task until it rests.
 func (t *turn) poll(ctx context.Context) (*a2a.Task, error) {
 	wait := t.p.o.Poll
-	var gone time.Duration
+	var gone, asking time.Duration
 	for {
 		task, err := t.look(ctx)
 		switch {
@@ -295,6 +298,11 @@ func (t *turn) poll(ctx context.Context) (*a2a.Task, error) {
 			}
 			if t.got.rests() {
 				return t.got.task, nil
+			}
+			if resting(task.Status.State) { // it shows the question that has its answer
+				if asking += wait; asking > deafness {
+					t.got.answered = ""
+				}
 			}
 		case ctx.Err() != nil:
 			return nil, err

@@ -161,8 +161,20 @@ func (c *conn) authenticate(ctx context.Context, wanted error) error {
 	return nil
 }
 
-// handle answers what the agent asks of us.
+// handle answers what the agent asks of us, and notes what was refused.
 func (c *conn) handle(ctx context.Context, method string, params json.RawMessage) (any, error) {
+	result, err := c.answer(ctx, method, params)
+	if err != nil {
+		why := core.MessageOf(err)
+		if e, ok := errors.AsType[*jsonrpc.Error](err); ok {
+			why = e.Message
+		}
+		c.peer.programs.Log(peers.Clip(method, 60) + " refused: " + why)
+	}
+	return result, err
+}
+
+func (c *conn) answer(ctx context.Context, method string, params json.RawMessage) (any, error) {
 	switch method {
 	case acp.RequestPermission:
 		var r acp.PermissionRequest
@@ -186,7 +198,11 @@ func (c *conn) handle(ctx context.Context, method string, params json.RawMessage
 		if err != nil {
 			return nil, err
 		}
-		return readFile(t.dir, r)
+		content, err := readFile(t.dir, r)
+		if e, ok := errors.AsType[*jsonrpc.Error](err); ok && e.Code == acp.NotFound && c.readsMissing() {
+			return acp.ReadResponse{}, nil
+		}
+		return content, err
 	case acp.WriteTextFile:
 		var r acp.WriteRequest
 		if err := jsonrpc.Decode("params", params, &r); err != nil {
@@ -199,6 +215,12 @@ func (c *conn) handle(ctx context.Context, method string, params json.RawMessage
 		return struct{}{}, writeFile(t.dir, r)
 	}
 	return nil, jsonrpc.NotFound(method) // terminals too: the capabilities say that there are none
+}
+
+// readsMissing says whether the agent wants a file that is missing to be empty: Gemini CLI looks at a file before it makes
+// it, and does not recognise the error that says that there is none (seen in 0.61).
+func (c *conn) readsMissing() bool {
+	return c.init.AgentInfo != nil && c.init.AgentInfo.Name == "gemini-cli"
 }
 
 // working is the turn that a request belongs to.

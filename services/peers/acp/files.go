@@ -137,7 +137,7 @@ func writeFile(dir string, r acp.WriteRequest) error {
 func fileError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &jsonrpc.Error{Code: acp.NotFound, Message: "params.path: there is no such file"}
+		return &jsonrpc.Error{Code: acp.NotFound, Message: "Resource not found: params.path"} // in the protocol's own words: agents look for them
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist), errors.Is(err, syscall.ENAMETOOLONG):
 		return jsonrpc.Wrong("params.path", "cannot be a file: a part of it is something else, or it is too long")
 	case strings.Contains(err.Error(), "escapes"):

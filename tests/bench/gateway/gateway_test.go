@@ -151,7 +151,7 @@ func report(t *testing.T, m mode, peers []*peer, measured map[string][]figures) 
 	}
 	line, met := "RESULT gateway-ratio mode="+m.name, "met"
 	var missed []string
-	for _, name := range []string{"nginx", "reverseproxy", "bifrost", "litellm"} {
+	for _, name := range peerNames() {
 		if _, there := cpu[name]; !there {
 			line += " " + name + "=missing"
 			continue

@@ -51,17 +51,28 @@ func startUpstream(t *testing.T) string {
 	return url
 }
 
-// startPeers starts SutazAI first and then whatever else is there. A peer that cannot be had is told of and left out.
+// peerNames are those beside SutazAI, in the order of the report.
+func peerNames() []string { return []string{"nginx", "reverseproxy", "bifrost", "litellm"} }
+
+// startPeers starts SutazAI first and then whatever else is there; GATEWAY_PEERS=nginx,bifrost names fewer. A peer that
+// cannot be had is told of and left out.
 func startPeers(t *testing.T, upstream string) []*peer {
 	t.Helper()
+	start := map[string]func(*testing.T, string) (*peer, error){
+		"nginx": startNginx, "reverseproxy": startReverseProxy, "bifrost": startBifrost, "litellm": startLiteLLM,
+	}
+	names := peerNames()
+	if list := os.Getenv("GATEWAY_PEERS"); list != "" {
+		names = strings.Split(list, ",")
+	}
 	peers := []*peer{startSutazAI(t, upstream)}
-	for _, other := range []struct {
-		name  string
-		start func(*testing.T, string) (*peer, error)
-	}{{"nginx", startNginx}, {"reverseproxy", startReverseProxy}, {"bifrost", startBifrost}, {"litellm", startLiteLLM}} {
-		p, err := other.start(t, upstream)
+	for _, name := range names {
+		if start[name] == nil {
+			t.Fatalf("GATEWAY_PEERS=%q: there is no peer %q; there are %s", os.Getenv("GATEWAY_PEERS"), name, strings.Join(peerNames(), ", "))
+		}
+		p, err := start[name](t, upstream)
 		if err != nil {
-			fmt.Printf("RESULT gateway who=%s missing=%q\n", other.name, err)
+			fmt.Printf("RESULT gateway who=%s missing=%q\n", name, err)
 			continue
 		}
 		peers = append(peers, p)

@@ -1,5 +1,3 @@
-//lint:file-ignore SA1019 the suite still asks for sampling and log messages
-
 package main
 
 import (

@@ -318,6 +318,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List evaluations
+         * @description Needs the scope read.
+         */
+        get: operations["list-evaluations"];
+        put?: never;
+        /**
+         * Evaluate an agent
+         * @description Each case of the agent's set is tried as a run of its own. The evaluation goes on by itself; ask for it to see how far it is.
+         *
+         *     Needs the scope run.
+         */
+        post: operations["start-evaluation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the evaluation sets of all agents
+         * @description Needs the scope read.
+         */
+        get: operations["list-evaluation-sets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/sets/{agent}/cases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a case of a past run
+         * @description The case is appended to the agent's set in the agents folder: the run's task and files, the tools that it called, and its answer for a judge to compare with.
+         *
+         *     Needs the scope admin.
+         */
+        post: operations["add-evaluation-case"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an evaluation
+         * @description Needs the scope read.
+         */
+        get: operations["get-evaluation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evaluations/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel an evaluation and its runs
+         * @description Needs the scope run.
+         */
+        post: operations["cancel-evaluation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/keys": {
         parameters: {
             query?: never;
@@ -842,6 +950,12 @@ export interface components {
             revoked_at: string | null;
             scopes: string[];
         };
+        AddCaseInput: {
+            /** @description Of the case; left out, it is made of the run's task. */
+            name?: string | null;
+            /** @description A run of the agent that has succeeded. */
+            run: string;
+        };
         AddCredentialInput: {
             /** @description To recognise it by. */
             name?: string | null;
@@ -1090,6 +1204,92 @@ export interface components {
             diff: string;
             from: string;
             to: string;
+        };
+        Evaluation: {
+            agent: string;
+            cases: components["schemas"]["EvaluationResult"][];
+            /** Format: double */
+            cost_usd: number;
+            /** Format: date-time */
+            created_at: string;
+            created_by: string;
+            error?: string;
+            /** Format: date-time */
+            finished_at: string | null;
+            /** Format: double */
+            high: number;
+            id: string;
+            /** Format: double */
+            low: number;
+            /** Format: double */
+            pass: number;
+            /** Format: int64 */
+            passed: number;
+            /** Format: int64 */
+            repeats: number;
+            set_version: string;
+            /** @enum {string} */
+            status: "running" | "passed" | "failed" | "cancelled";
+            /** Format: int64 */
+            tried: number;
+            version: string;
+        };
+        EvaluationCall: {
+            arguments: unknown;
+            tool: string;
+        };
+        EvaluationCase: {
+            checks: components["schemas"]["EvaluationCheck"][];
+            files?: {
+                [key: string]: string;
+            };
+            input: string;
+            name: string;
+            script?: components["schemas"]["EvaluationTurn"][];
+        };
+        EvaluationCheck: {
+            contains?: string;
+            /** @enum {string} */
+            kind: "contains" | "not_contains" | "regex" | "schema" | "tool_called" | "tool_not_called" | "file_written" | "max_cost_usd" | "max_seconds" | "max_steps" | "judge" | "fails" | "asks";
+            /** Format: double */
+            number?: number;
+            schema?: unknown;
+            text?: string;
+        };
+        EvaluationResult: {
+            name: string;
+            tries: components["schemas"]["EvaluationTry"][];
+        };
+        EvaluationSet: {
+            agent: string;
+            cases: components["schemas"]["EvaluationCase"][];
+            judge: string;
+            /** Format: double */
+            pass: number;
+            /** Format: int64 */
+            repeats: number;
+            version: string;
+        };
+        EvaluationSetStatus: {
+            errors: string[];
+            set: components["schemas"]["EvaluationSet"];
+            source: string;
+        };
+        EvaluationTry: {
+            /** Format: double */
+            cost_usd: number;
+            failures: string[];
+            passed: boolean;
+            run: string;
+            /** Format: double */
+            seconds: number;
+            /** Format: int64 */
+            try: number;
+        };
+        EvaluationTurn: {
+            calls?: components["schemas"]["EvaluationCall"][];
+            say?: string;
+            to?: string;
         };
         FieldError: {
             field: string;
@@ -1360,6 +1560,16 @@ export interface components {
             /** @description Give it as before to get the following page; empty at the end. */
             next: string;
         };
+        PageEvaluation: {
+            items: components["schemas"]["Evaluation"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
+        PageEvaluationSetStatus: {
+            items: components["schemas"]["EvaluationSetStatus"][];
+            /** @description Give it as before to get the following page; empty at the end. */
+            next: string;
+        };
         PageMCPServer: {
             items: components["schemas"]["MCPServer"][];
             /** @description Give it as before to get the following page; empty at the end. */
@@ -1515,6 +1725,15 @@ export interface components {
             metadata?: {
                 [key: string]: string;
             } | null;
+        };
+        StartEvaluationInput: {
+            /** @description As new runs use it, or a version of it: name@draft, name@2. */
+            agent: string;
+            /**
+             * Format: int64
+             * @description Tries of each case; 0 or left out: as the set says.
+             */
+            repeats?: number | null;
         };
         Step: {
             arguments?: unknown;
@@ -2246,6 +2465,199 @@ export interface operations {
             };
         };
     };
+    "list-evaluations": {
+        parameters: {
+            query?: {
+                agent?: string;
+                /** @description The id that the previous page ended with. */
+                before?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageEvaluation"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "start-evaluation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartEvaluationInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-evaluation-sets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageEvaluationSetStatus"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "add-evaluation-case": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddCaseInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationSetStatus"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-evaluation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "cancel-evaluation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description A problem, as RFC 9457 writes it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-keys": {
         parameters: {
             query?: never;
@@ -2466,7 +2878,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description The server, as in mcp.servers of the settings. */
+                name: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -2499,7 +2914,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @description The server, as in mcp.servers of the settings. */
+                name: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -2535,7 +2953,10 @@ export interface operations {
                 project?: string;
             };
             header?: never;
-            path?: never;
+            path: {
+                /** @description The server, as in mcp.servers of the settings. */
+                name: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
