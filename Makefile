@@ -58,7 +58,7 @@ check-modules:
 .PHONY: lint
 lint: $(LINTER) ## look for mistakes that the compiler does not see
 	@$(GO) vet ./...
-	@$(GO) vet -tags bench,chaos,e,acp2e,evals,gateway,hostile,mcp,mutate ./...
+	@$(GO) vet -tags a2a,acp,bench,chaos,e2e,evals,gateway,hostile,mcp,mutate ./...
 	@CGO_ENABLED=0 $(LINTER) run ./...
 
 # Built from the Go module proxy, checked by the checksum database; about a minute on two cores, once.
@@ -118,10 +118,11 @@ chaos: build ## kill the server at random moments under load, on both databases
 	@$(TEST_POSTGRES) scripts/maintenance/gate.sh chaos
 
 .PHONY: interop
-interop: build sdk ## unmodified OpenAI, Anthropic and Ollama clients (npm, Python and Go), the official MCP suite, and ACP clients and agents
+interop: build sdk ## unmodified OpenAI, Anthropic and Ollama clients (npm, Python and Go), the official MCP suite, and clients and agents of ACP and A2A
 	@scripts/maintenance/gate.sh e2e -run 'OpenAI|Responses|Anthropic|Ollama'
 	@scripts/maintenance/gate.sh mcp
 	@scripts/maintenance/gate.sh acp
+	@scripts/maintenance/gate.sh a2a
 
 .PHONY: sdk
 sdk: ## the Go clients of OpenAI and Anthropic read what the gateway answers and sends

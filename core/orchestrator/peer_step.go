@@ -54,10 +54,11 @@ func (s *segment) callPeer(a agents.CallPeer) (parked bool, err error) {
 		last.Error = ""
 	}
 	switch code := core.CodeOf(err); {
-	case code == core.CodeUnavailable || code == core.CodeRateLimited || code == core.CodeTimeout && st.Effect != core.EffectUnsafe:
+	case code == core.CodeUnavailable || code == core.CodeRateLimited,
+		(code == core.CodeTimeout || code == core.CodeConflict) && st.Effect != core.EffectUnsafe: // it may be made again
 		return s.awaitModel(st, started, err)
-	case code == core.CodeTimeout || code == core.CodeConflict && interrupted:
-		return s.unknownTurn(st, started, a.Text)
+	case code == core.CodeTimeout || code == core.CodeConflict:
+		return s.unknownTurn(st, a.Text)
 	}
 	s.o.Observer.StepEnded(core.StepPeer, st.Name, stepStatus(err), now.Sub(*st.StartedAt), answer.Usage)
 	if err != nil {
@@ -150,15 +151,8 @@ func (s *segment) decidedTurn(st *core.Step) (done, parked bool, err error) {
 	return true, true, s.finish(core.RunFailed, core.Errorf(core.CodeRefused, "%s", st.Error), nil)
 }
 
-// unknownTurn asks a person about a turn that may or may not have had its effect; one that may be repeated is made again.
-func (s *segment) unknownTurn(st core.Step, started core.Event, text string) (parked bool, err error) {
-	if st.Effect != core.EffectUnsafe {
-		st.Status, st.FinishedAt = core.StepPending, nil
-		return false, s.checkpoint("repeat "+st.Name, func(c *change) {
-			c.stored(started, fmt.Sprint(st.Index))
-			s.addStep(c, st)
-		})
-	}
+// unknownTurn asks a person about a turn that may or may not have had its effect.
+func (s *segment) unknownTurn(st core.Step, text string) (parked bool, err error) {
 	st.FinishedAt = nil
 	arguments, err := json.Marshal(map[string]string{"message": text})
 	if err != nil {

@@ -19,7 +19,9 @@ func TestPinsOfMCPTools(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		pin := func(tool, seen string) core.MCPPin { return core.MCPPin{Tool: tool, Seen: seen, SeenHash: "hash of " + seen} }
+		pin := func(tool, seen string) core.MCPPin {
+			return core.MCPPin{Tool: tool, Seen: seen, SeenHash: "hash of " + seen}
+		}
 		must(s.SeeMCPTools(ctx, "erp", []core.MCPPin{pin("pay", "a"), pin("list", "b")}, at))
 		must(s.SeeMCPTools(ctx, "other", []core.MCPPin{pin("pay", "z")}, at))
 		if err := s.ApproveMCPTools(ctx, "erp", []core.MCPApproval{{Tool: "list", Hash: "hash of b"}, {Tool: "pay", Hash: "hash of x"}}, "user:ann", at); core.CodeOf(err) != core.CodeConflict {

@@ -75,7 +75,7 @@ func a2aCalls() []a2aCall {
 // a2aNames is what an explained error speaks of.
 var a2aNames = []string{
 	"params", "message", "method", "jsonrpc", "id:", "task", "body", "json", "configuration", "contextId", "pageToken", "pageSize", "historyLength", "status", "url", "token", "tenant", "A2A-Version", "nested",
-	"statusTimestampAfter", "includeArtifacts", "metadata", "config", "parent", "request", "agent", "property", "name", "file", "run", "push", "extended", "frame", "protobuf", "text", "write it",
+	"statusTimestampAfter", "includeArtifacts", "metadata", "config", "parent", "request", "agent", "property", "name", "file", "run", "push", "extended", "frame", "protobuf", "text", "write it", "authentication", "referenceTaskIds", "parts",
 }
 
 // a2aTally counts.

@@ -22,13 +22,13 @@ func kindOf(code core.Code) error {
 		return a2a.ErrInvalidParams
 	case core.CodeNotFound:
 		return a2a.ErrTaskNotFound
-	case core.CodeConflict, core.CodeCancelled:
+	case core.CodeConflict, core.CodeCancelled, core.CodeLimit:
 		return a2a.ErrUnsupportedOperation
 	case core.CodeUnauthorized:
 		return a2a.ErrUnauthenticated
 	case core.CodeForbidden:
 		return a2a.ErrUnauthorized
-	case core.CodeLimit, core.CodeRateLimited, core.CodeUnavailable, core.CodeTimeout, core.CodeStorageFull:
+	case core.CodeRateLimited, core.CodeUnavailable, core.CodeTimeout, core.CodeStorageFull:
 		return a2a.ErrServerError
 	default:
 		return a2a.ErrInternalError
