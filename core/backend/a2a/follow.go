@@ -107,7 +107,7 @@ func (f *follower) message(m core.Message) {
 	}
 	f.piece(f.text.whole(m.Index, m.Text))
 	if len(m.ToolCalls) > 0 {
-		at := time.Now().UTC()
+		at := f.s.d.Now().UTC()
 		f.tell(&a2a.TaskStatusUpdateEvent{TaskID: a2a.TaskID(f.run.ID), ContextID: contextOf(f.run), Status: a2a.TaskStatus{
 			State: a2a.TaskStateWorking, Timestamp: &at, Message: f.s.message(f.run, m, false),
 		}})

@@ -216,7 +216,7 @@ func camel(v any) any {
 			}
 			name := strings.Join(words, "")
 			if _, taken := v[name]; taken && name != key {
-				name = key // it is there in both ways: the check refuses it
+				continue // it is there in both ways
 			}
 			if name == "data" || name == "metadata" {
 				out[name] = item

@@ -126,7 +126,7 @@ func (s *Server) post(ctx context.Context, p core.TaskPush, at time.Time) (statu
 	if err != nil {
 		return 0, core.Errorf(core.CodeInvalid, "the address cannot be used")
 	}
-	if err := s.sign(ctx, req, p, fmt.Sprintf("%s-%d", p.ID, at.UnixMilli()), body); err != nil {
+	if err := s.sign(ctx, req, p, at, body); err != nil {
 		return 0, err
 	}
 	resp, err := s.d.Sender.Do(req)
@@ -143,12 +143,14 @@ func (s *Server) post(ctx context.Context, p core.TaskPush, at time.Time) (statu
 
 // sign adds what lets the client know who sends: its own token and credentials, a signature of Standard Webhooks where it has
 // given a secret for that, and else a JSON Web Token that anybody can check by /.well-known/jwks.json.
-func (s *Server) sign(ctx context.Context, req *http.Request, p core.TaskPush, id string, body []byte) error {
+func (s *Server) sign(ctx context.Context, req *http.Request, p core.TaskPush, at time.Time, body []byte) error {
 	secrets, err := s.openPush(p)
 	if err != nil {
 		return err
 	}
 	now := s.d.Now()
+	sum := sha256.Sum256(body)
+	id := p.ID + "-" + hex.EncodeToString(sum[:8]) // the same when the message is sent again
 	h := req.Header
 	h.Set("Content-Type", contentEvent)
 	h.Set(a2a.SvcParamVersion, string(a2a.Version))
@@ -171,7 +173,7 @@ func (s *Server) sign(ctx context.Context, req *http.Request, p core.TaskPush, i
 	if secrets.Credentials != "" {
 		h.Set("Authorization", secrets.Scheme+" "+secrets.Credentials)
 	}
-	token, err := s.webToken(ctx, p, id, body, now)
+	token, err := s.webToken(ctx, p, fmt.Sprintf("%s-%d", id, at.UnixMilli()), body, now)
 	if err != nil {
 		return err
 	}

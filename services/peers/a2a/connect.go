@@ -199,7 +199,7 @@ func grpcFactory(dial func(string) (*grpc.ClientConn, error), make func(*grpc.Cl
 
 // grpcDial prepares a gRPC connection to what a card calls a URL: host:port, or a URL with a scheme.
 func (p *Peer) grpcDial(at string) (*grpc.ClientConn, error) {
-	target, secure := grpcTarget(at, strings.HasPrefix(p.o.URL, "https:"))
+	target, secure := grpcTarget(at, p.encrypted())
 	creds := insecure.NewCredentials()
 	if secure {
 		creds = credentials.NewTLS(&tls.Config{RootCAs: p.o.RootCAs, MinVersion: tls.VersionTLS12})
@@ -232,7 +232,7 @@ func grpcTarget(at string, secure bool) (target string, tls bool) {
 
 // choose picks the first way on the card that the settings allow.
 func (p *Peer) choose(ways []*a2a.AgentInterface) (*a2a.AgentInterface, error) {
-	var refused []string
+	var refused, plain []string
 	usable := slices.DeleteFunc(slices.Clone(ways), func(w *a2a.AgentInterface) bool {
 		if w == nil || transportName(w.ProtocolBinding) == "" || versionOf(w) == "" {
 			return true
@@ -240,15 +240,19 @@ func (p *Peer) choose(ways []*a2a.AgentInterface) (*a2a.AgentInterface, error) {
 		if p.o.Transport != "" && p.o.Transport != "auto" && p.o.Transport != transportName(w.ProtocolBinding) {
 			return true
 		}
-		host := w.URL
-		if u, err := url.Parse(w.URL); err == nil && u.Host != "" {
-			host = u.Host
+		u, err := url.Parse(w.URL)
+		if err != nil || u.Host == "" {
+			u = &url.URL{Host: w.URL} // as cards write addresses of gRPC
 		}
-		if !p.allowed(host) {
-			refused = append(refused, short(host, 100))
-			return true
+		switch {
+		case !p.named(u.Hostname()):
+			refused = append(refused, short(u.Host, 100))
+		case !p.allowed(u):
+			plain = append(plain, short(w.URL, 200))
+		default:
+			return false
 		}
-		return false
+		return true
 	})
 	// A newer version goes first; within one, the card's own order stands.
 	slices.SortStableFunc(usable, func(a, b *a2a.AgentInterface) int { return strings.Compare(string(versionOf(b)), string(versionOf(a))) })
@@ -257,6 +261,9 @@ func (p *Peer) choose(ways []*a2a.AgentInterface) (*a2a.AgentInterface, error) {
 	}
 	if len(refused) > 0 {
 		return nil, core.Errorf(core.CodeForbidden, "the card of peer %s names %s; add the host to peers.%s.hosts if it may have the credentials", p.o.Name, strings.Join(refused, ", "), p.o.Name)
+	}
+	if len(plain) > 0 {
+		return nil, core.Errorf(core.CodeForbidden, "the card of peer %s names %s, which is not encrypted, though peers.%s.url is; whoever runs the peer must correct its card", p.o.Name, strings.Join(plain, ", "), p.o.Name)
 	}
 	return nil, core.Errorf(core.CodeInvalid, "card.supportedInterfaces of peer %s has none that can be used (transport %s; versions 1.0 and 0.3)", p.o.Name, p.o.Transport)
 }

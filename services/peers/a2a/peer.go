@@ -77,7 +77,7 @@ type Peer struct {
 	egress *egress.Client
 	http   *http.Client
 	check  *a2acheck.Checker
-	hosts  []string
+	hosts  []string // that the card may name, and that get what lets us in
 
 	mu   sync.Mutex
 	conn *connection
@@ -98,7 +98,8 @@ func New(o Options) (*Peer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	hosts := append([]string{u.Hostname()}, o.Hosts...)
+	trusted := append([]string{u.Hostname()}, o.Hosts...)
+	hosts := slices.Clone(trusted)
 	for _, further := range []string{o.CardKeys, o.Auth.TokenURL} {
 		if f, err := url.Parse(further); err == nil && f.Hostname() != "" {
 			hosts = append(hosts, f.Hostname())
@@ -111,7 +112,7 @@ func New(o Options) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{o: o, egress: out, check: a2acheck.New(), hosts: hosts}
+	p := &Peer{o: o, egress: out, check: a2acheck.New(), hosts: trusted}
 	p.http = &http.Client{Transport: &transport{p: p, auth: newAuthorizer(o, out)}, CheckRedirect: noRedirect}
 	return p, nil
 }
@@ -148,11 +149,16 @@ func (p *Peer) Close() error {
 	return err
 }
 
-// allowed says whether a card may name the host of a URL.
-func (p *Peer) allowed(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
+// allowed says whether an address may be called with what lets us in: its host is the peer's, and it is encrypted if the
+// peer's own is.
+func (p *Peer) allowed(at *url.URL) bool {
+	encrypted := at.Scheme == "https" || at.Scheme == "grpcs" || at.Scheme == "" // without a scheme, gRPC takes the peer's
+	return p.named(at.Hostname()) && (encrypted || !p.encrypted())
+}
+
+func (p *Peer) encrypted() bool { return strings.HasPrefix(strings.ToLower(p.o.URL), "https:") }
+
+func (p *Peer) named(host string) bool {
 	return slices.ContainsFunc(p.hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
 

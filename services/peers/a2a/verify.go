@@ -72,7 +72,7 @@ func (p *Peer) keysOf(s a2a.AgentCardSignature) string {
 		return ""
 	}
 	u, err := url.Parse(header.JKU)
-	if err != nil || !p.allowed(u.Host) {
+	if err != nil || !p.allowed(u) {
 		return ""
 	}
 	return header.JKU

@@ -100,7 +100,13 @@ function RowView({ run, row, length, selected, onSelect, onToggle }: RowProps) {
   );
 }
 
-const kinds = { model: "kindModel", tool: "kindTool", agent: "kindAgent", peer: "kindPeer", unknown: "kindUnknown" } as const;
+const kinds = {
+  model: "kindModel",
+  tool: "kindTool",
+  agent: "kindAgent",
+  peer: "kindPeer",
+  unknown: "kindUnknown",
+} as const;
 
 function useRowNames(run: Run, row: Row): { name: string; detail: string } {
   const t = useTranslations("run");
