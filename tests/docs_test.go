@@ -148,6 +148,9 @@ func agentExample(t *testing.T, program string, b block) {
 	}
 	if peer := regexp.MustCompile(`(?m)^peer: (\S+)`).FindStringSubmatch(b.text); peer != nil { // the page says where it stands
 		settings := "peers: {" + peer[1] + ": {protocol: acp, command: [agent]}}\n"
+		if strings.Contains(b.text, "\nkind: remote\n") {
+			settings = "peers: {" + peer[1] + ": {protocol: a2a, url: https://agents.example.com}}\n"
+		}
 		if err := os.WriteFile(filepath.Join(dir, "sutazai.yaml"), []byte(settings), 0o600); err != nil {
 			t.Fatal(err)
 		}

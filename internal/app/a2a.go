@@ -26,7 +26,7 @@ func (a *App) newA2A(cfg *config.Config, auditLog *audit.Log) (*a2a.Server, erro
 	return a2a.New(a2a.Deps{
 		Runs: a.runs, Agents: a.agents, Store: database.NewTasks(a.db), Files: a.tools, Vault: a.vault, Sender: sender,
 		Auth: a.auth, Audit: auditLog, PublicURL: a.publicURL, Version: a.opts.Version, Logger: a.opts.Logger, Now: time.Now,
-		Settings: a2a.Settings{DefaultAgent: cfg.A2A.DefaultAgent, Open: cfg.Server.Auth == "none", Push: push.Enabled, GiveUpAfter: push.GiveUpAfter},
+		Settings: a2a.Settings{DefaultAgent: cfg.A2A.DefaultAgent, Open: cfg.Server.Auth == "none", Issuer: cfg.Server.OAuth.Issuer, Push: push.Enabled, GiveUpAfter: push.GiveUpAfter},
 	}), nil
 }
 

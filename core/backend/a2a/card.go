@@ -100,6 +100,11 @@ func (s *Server) base(name, description, version, agent string) *a2a.AgentCard {
 			"bearer": a2a.HTTPAuthSecurityScheme{Scheme: "bearer", Description: "An API key of this server."},
 			"apiKey": a2a.APIKeySecurityScheme{Location: a2a.APIKeySecuritySchemeLocationHeader, Name: "x-api-key", Description: "An API key of this server."},
 		}
+		if issuer := s.d.Settings.Issuer; issuer != "" {
+			c.SecuritySchemes["openIdConnect"] = a2a.OpenIDConnectSecurityScheme{
+				OpenIDConnectURL: strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration", Description: "An access token of the authorization server that this server trusts.",
+			}
+		}
 	}
 	return c
 }
@@ -182,6 +187,7 @@ func cardOfBoth(ctx context.Context, c *a2a.AgentCard) ([]byte, error) {
 		}
 		delete(scheme, "http") // what the library writes for early versions of 1.0
 		delete(scheme, "apiKey")
+		delete(scheme, "openIdConnect")
 		fields, _ := newer[name].(map[string]any)
 		maps.Copy(scheme, fields)
 		security = append(security, map[string]any{name: []any{}})

@@ -53,6 +53,7 @@ type Sender interface {
 type Settings struct {
 	DefaultAgent string // that answers where a call names none
 	Open         bool   // the server asks for no credential
+	Issuer       string // of access tokens that are taken beside API keys; "" = none
 	Push         bool   // clients may give addresses
 	GiveUpAfter  time.Duration
 }

@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -292,6 +294,44 @@ func TestErrorsHaveTheProtocolsWords(t *testing.T) {
 	} {
 		if got := inOurWords(said); !strings.Contains(got, want) {
 			t.Errorf("%q is told as %q", said, got)
+		}
+	}
+}
+
+func TestACardNamesWhatLetsCallersIn(t *testing.T) {
+	t.Parallel()
+	agent := core.Agent{Name: "clerk", Description: "Files.", Tools: []core.ToolGrant{{Name: "read_file"}}, Agents: []string{"payer"}, Knowledge: []string{"books"}, Output: json.RawMessage(`{}`)}
+	for name, tc := range map[string]struct {
+		settings Settings
+		schemes  []string
+	}{
+		"a key":         {Settings{}, []string{"apiKey", "bearer"}},
+		"a token":       {Settings{Issuer: "https://id.example/"}, []string{"apiKey", "bearer", "openIdConnect"}},
+		"nothing asked": {Settings{Open: true}, nil},
+	} {
+		s := New(Deps{PublicURL: func() string { return "https://x.example" }, Settings: tc.settings})
+		both, err := cardOfBoth(t.Context(), s.card(agent, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var card struct {
+			SecuritySchemes map[string]map[string]any
+			Security        []map[string]any
+			Skills          []any
+		}
+		if err := json.Unmarshal(both, &card); err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Sorted(maps.Keys(card.SecuritySchemes)); !slices.Equal(got, tc.schemes) || len(card.Security) != len(tc.schemes) || len(card.Skills) != 1 {
+			t.Errorf("%s: %s", name, both)
+		}
+		for scheme, fields := range card.SecuritySchemes {
+			if fields["type"] == nil || len(fields) < 3 || fields["openIdConnect"] != nil { // in the words of both versions
+				t.Errorf("%s: %s is %v", name, scheme, fields)
+			}
+		}
+		if c := s.card(agent, true); len(c.Skills) != 4 || c.DefaultOutputModes[0] != "application/json" {
+			t.Errorf("%s: the extended card has %d skills", name, len(c.Skills))
 		}
 	}
 }

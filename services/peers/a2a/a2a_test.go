@@ -328,7 +328,14 @@ func TestAnAnswerOfAnotherStatusSaysWhatToDo(t *testing.T) {
 func TestACardNamesNoForeignHost(t *testing.T) {
 	t.Parallel()
 	var hits atomic.Int64
-	canary := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	canary := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"access_token":"fresh","token_type":"Bearer"}`)
+			return
+		}
+		hits.Add(1)
+	}))
 	t.Cleanup(canary.Close)
 	elsewhere := strings.Replace(canary.URL, "127.0.0.1", "localhost", 1)
 	other := newSide(t)
@@ -342,6 +349,12 @@ func TestACardNamesNoForeignHost(t *testing.T) {
 	auth := a2a.Auth{Kind: "bearer", Token: core.NewSecret("s3cret")}
 	_, err := peer(t, a2a.Options{URL: other.url, Auth: auth}).Talk(t.Context(), peerstest.Call("run:1", "x"), peerstest.NewEvents().Peer())
 	if core.CodeOf(err) != core.CodeForbidden || !strings.Contains(core.MessageOf(err), "peers.peer.hosts") {
+		t.Errorf("got %v", err)
+	}
+	// The server of tokens gets what it is for, and nothing else.
+	byToken := a2a.Auth{Kind: "oauth", TokenURL: elsewhere + "/token", ClientID: "us", ClientSecret: core.NewSecret("pw")}
+	_, err = peer(t, a2a.Options{URL: other.url, Auth: byToken}).Talk(t.Context(), peerstest.Call("run:1", "x"), peerstest.NewEvents().Peer())
+	if core.CodeOf(err) != core.CodeForbidden {
 		t.Errorf("got %v", err)
 	}
 	other.set(http.RedirectHandler(elsewhere+"/", http.StatusFound))

@@ -154,7 +154,7 @@ func mediaType(name string) string {
 // fetch reads a file that the peer has at one of its hosts; nil for one that is elsewhere.
 func (p *Peer) fetch(ctx context.Context, at string) ([]byte, error) {
 	u, err := url.Parse(at)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !p.allowed(u.Host) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !p.allowed(u) {
 		return nil, nil
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
