@@ -35,7 +35,7 @@ func (s *segment) callModel(req core.ModelRequest, summaryTo int) (parked bool, 
 	if summaryTo > 0 {
 		deltas = nil
 	}
-	req.Caller, req.Session, req.CostLimit = callerOf(r.Run), r.ID, costLeft(*r)
+	req.Caller, req.Session, req.CostLimit = callerOf(&r.Run), r.ID, costLeft(*r)
 	names := wireNames(&req)
 	resp, err := s.o.Models.Chat(s.ask, req, deltas.add)
 	deltas.flush()
@@ -107,8 +107,9 @@ func costLeft(r core.RunRecord) int64 {
 	return max(1, r.Limits.CostMicroUSD-(r.Usage.CostMicroUSD-r.Turn.CostMicroUSD))
 }
 
-// callerOf says for whom a run calls models and tools; whoever serves them knows the project of the key.
-func callerOf(r core.Run) core.Caller {
+// callerOf says for whom a run calls models and tools; whoever serves them knows the project of the key. It reads only what
+// never changes: calls are made side by side.
+func callerOf(r *core.Run) core.Caller {
 	c := core.Caller{Actor: r.CreatedBy, Agent: r.Agent, Run: r.ID}
 	if id, ok := strings.CutPrefix(r.CreatedBy, "key:"); ok {
 		c.Key = id

@@ -35,7 +35,7 @@ func (s *segment) callPeer(a agents.CallPeer) (parked bool, err error) {
 	deltas := &deltaWriter{s: s, message: r.Messages, earlier: earlier}
 	call := core.PeerCall{
 		Peer: d.Peer, Run: r.ID, IdempotencyKey: st.IdempotencyKey, Instructions: d.Instructions, Text: a.Text, Files: r.Files,
-		Workspace: r.Root, Session: r.PeerSession, Interrupted: interrupted, Caller: callerOf(r.Run),
+		Workspace: r.Root, Session: r.PeerSession, Interrupted: interrupted, Caller: callerOf(&r.Run),
 	}
 	answer, err := s.o.Peers.Talk(s.ask, call, core.PeerEvents{
 		Delta:   func(text string) { deltas.add(core.Delta{Attempt: 1, Text: text}) },
@@ -188,7 +188,10 @@ func (s *segment) answerTurn(st core.Step, started core.Event, answer core.PeerA
 
 // keepSession records what is needed to take up the turn that is being made.
 func (s *segment) keepSession(session string) error {
-	if session == s.state.Run.PeerSession {
+	s.mu.Lock()
+	known := session == s.state.Run.PeerSession
+	s.mu.Unlock()
+	if known {
 		return nil
 	}
 	return s.checkpoint("session", func(*change) { s.state.Run.PeerSession = session })

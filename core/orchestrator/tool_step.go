@@ -231,7 +231,7 @@ func (s *segment) do(w work) error {
 	}
 	res := s.o.Tools.Call(s.run, core.ToolInvocation{
 		Run: st.Run, Name: st.Name, Arguments: w.args, IdempotencyKey: st.IdempotencyKey, Workspace: s.state.Run.Root,
-		Caller: callerOf(s.state.Run.Run), Skills: s.state.Definition.Skills,
+		Caller: callerOf(&s.state.Run.Run), Skills: s.state.Definition.Skills,
 	})
 	stopMark()
 	if res.IsError && s.run.Err() != nil {

@@ -643,3 +643,31 @@ func TestWhoMayNotCallIsToldInTheProtocolsOwnWay(t *testing.T) {
 		}
 	}
 }
+
+func TestPeersAreAmongTheServices(t *testing.T) {
+	t.Parallel()
+	peer := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(peer.Close)
+	w := newTaskWorld(t, "peers.clerk.protocol=a2a", "peers.clerk.url="+peer.URL, "peers.painter.protocol=jsonl", "peers.painter.command=[sleep]")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.app.URL()+"/api/v1/services", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var list struct{ Items []core.Service }
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, s := range list.Items {
+		got[s.Name] = s.Kind + " " + string(s.State)
+	}
+	if got["peer/clerk"] != "external down" || got["peer/painter"] != "process unknown" {
+		t.Errorf("the services are %v", got)
+	}
+}

@@ -176,7 +176,7 @@ func (a *App) newServices() *services {
 		kind = "external"
 	}
 	return &services{
-		db: a.db, dbKind: kind, local: a.models.localService, remotes: a.models.remoteServices, sandbox: a.sandbox.Status, mcp: a.mcp.Health,
+		db: a.db, dbKind: kind, local: a.models.localService, remotes: a.models.remoteServices, sandbox: a.sandbox.Status, mcp: a.mcp.Health, peers: a.peers.Status,
 		started: time.Now(), now: time.Now, since: map[string]stateSince{},
 	}
 }

@@ -23,6 +23,7 @@ type services struct {
 	local   func() (core.Service, bool) // the local model server, where there is one
 	remotes func(ctx context.Context) []core.Service
 	mcp     func() []core.Service
+	peers   func(ctx context.Context) []core.PeerStatus
 	sandbox func(ctx context.Context) sandbox.Status
 	started time.Time
 	now     func() time.Time
@@ -53,6 +54,7 @@ func (s *services) Services(ctx context.Context) []core.Service {
 		s.database(ctx),
 		sandboxService(s.sandbox(ctx)),
 	}, s.remotes(ctx)...)
+	s.last = append(s.last, peerServices(s.peers(ctx))...)
 	for i := range s.last {
 		s.last[i].CheckedAt = s.checked
 		s.last[i].Since = s.sinceWhen(s.last[i])
@@ -64,6 +66,25 @@ func (s *services) Services(ctx context.Context) []core.Service {
 func (s *services) withLocal(list []core.Service) []core.Service {
 	out := append(append([]core.Service{}, list...), s.mcp()...)
 	if svc, ok := s.local(); ok {
+		out = append(out, svc)
+	}
+	return out
+}
+
+// peerServices tells the health of agents that run elsewhere.
+func peerServices(list []core.PeerStatus) []core.Service {
+	out := make([]core.Service, 0, len(list))
+	for _, p := range list {
+		svc := core.Service{Name: "peer/" + p.Name, Kind: "process", Detail: p.Detail, State: core.ServiceUnknown}
+		if p.Protocol == "a2a" {
+			svc.Kind = "external"
+		}
+		switch p.State {
+		case "healthy":
+			svc.State = core.ServiceHealthy
+		case "unhealthy":
+			svc.State = core.ServiceDown
+		}
 		out = append(out, svc)
 	}
 	return out

@@ -7,6 +7,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sutazai/sutazai/core"
 )
@@ -50,12 +51,15 @@ func (p *Peers) Talk(ctx context.Context, call core.PeerCall, events core.PeerEv
 	return peer.Talk(ctx, call, events)
 }
 
-// Status says how every peer does, sorted by name.
+// Status says how every peer does, sorted by name. It asks them side by side.
 func (p *Peers) Status(ctx context.Context) []core.PeerStatus {
-	out := make([]core.PeerStatus, 0, len(p.byName))
-	for _, name := range p.Names() {
-		out = append(out, p.byName[name].Status(ctx))
+	names := p.Names()
+	out := make([]core.PeerStatus, len(names))
+	var asking sync.WaitGroup
+	for i, name := range names {
+		asking.Go(func() { out[i] = p.byName[name].Status(ctx) })
 	}
+	asking.Wait()
 	return out
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/gowebpki/jcs"
@@ -141,5 +142,30 @@ func TestCredentialsDoNotGoWhereNothingIsEncrypted(t *testing.T) {
 		if core.CodeOf(err) != core.CodeForbidden || !strings.Contains(core.MessageOf(err), "not encrypted") {
 			t.Errorf("%s: %v", at, err)
 		}
+	}
+}
+
+func TestAPeerSaysHowItDoes(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	other := newSide(t)
+	p := peer(t, a2a.Options{URL: other.url, Now: func() time.Time { return now }})
+	if st := p.Status(t.Context()); st.State != "unhealthy" || !strings.Contains(st.Detail, "peers.peer.url") {
+		t.Errorf("without a card: %+v", st)
+	}
+	other.set(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"name":"x","description":"Files.","supportedInterfaces":[{"url":"`+other.url+`","protocolBinding":"JSONRPC","protocolVersion":"1.0"}]}`)
+	}))
+	if st := p.Status(t.Context()); st.State != "unhealthy" {
+		t.Errorf("it is asked all the time: %+v", st)
+	}
+	now = now.Add(time.Minute)
+	if st := p.Status(t.Context()); st.State != "healthy" || st.Description != "Files." || !strings.HasPrefix(st.Detail, "jsonrpc of A2A 1.0 at 127.0.0.1:") {
+		t.Errorf("with a card: %+v", st)
+	}
+	now = now.Add(time.Minute)
+	other.set(http.NotFoundHandler())
+	if st := p.Status(t.Context()); st.State != "unhealthy" {
+		t.Errorf("the card is gone: %+v", st)
 	}
 }

@@ -42,12 +42,22 @@ type connection struct {
 func (p *Peer) connect(ctx context.Context) (*connection, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.conn != nil && p.o.Now().Sub(p.conn.at) < cardAge {
+	c, err := p.refresh(ctx, cardAge)
+	if c != nil {
+		return c, nil
+	}
+	return nil, err
+}
+
+// refresh reads the card again if it is older than age, and returns what can be used: also with an error, if that is about
+// reaching the peer now. p.mu is held.
+func (p *Peer) refresh(ctx context.Context, age time.Duration) (*connection, error) {
+	if p.conn != nil && p.o.Now().Sub(p.conn.at) < age {
 		return p.conn, nil
 	}
 	raw, err := p.fetchCard(ctx)
-	if err != nil && p.conn != nil && core.CodeOf(err) != core.CodeInvalid {
-		return p.conn, nil
+	if err != nil && core.CodeOf(err) != core.CodeInvalid {
+		return p.conn, err
 	}
 	if err != nil {
 		return nil, err

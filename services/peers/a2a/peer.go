@@ -33,6 +33,7 @@ const (
 
 const (
 	cardAge     = 10 * time.Minute // how long a card is used
+	statusAge   = 30 * time.Second // how long it shows how the peer does
 	cardTime    = 15 * time.Second // to get it
 	statusTime  = 3 * time.Second
 	cancelTime  = 5 * time.Second // to tell a peer that it should stop
@@ -78,8 +79,10 @@ type Peer struct {
 	check  *a2acheck.Checker
 	hosts  []string // that the card may name, and that get what lets us in
 
-	mu   sync.Mutex
-	conn *connection
+	mu     sync.Mutex
+	conn   *connection
+	told   core.PeerStatus // how it did at toldAt
+	toldAt time.Time
 }
 
 // New prepares a peer; nothing is sent before the first turn. CodeInvalid: the URL is none.
@@ -119,19 +122,25 @@ func New(o Options) (*Peer, error) {
 // noRedirect: the egress client follows redirects itself, and takes no credential to another origin.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// Status asks for the peer's card.
+// Status asks for the peer's card, unless it was asked for lately.
 func (p *Peer) Status(ctx context.Context) core.PeerStatus {
-	st := core.PeerStatus{Name: p.o.Name, Protocol: "a2a", State: "unhealthy"}
-	ctx, cancel := context.WithTimeout(ctx, statusTime)
-	defer cancel()
-	c, err := p.connect(ctx)
-	if err != nil {
-		st.Detail = core.MessageOf(err)
+	st := core.PeerStatus{Name: p.o.Name, Protocol: "a2a", State: "unknown", Detail: "its card is being read"}
+	if !p.mu.TryLock() {
 		return st
 	}
-	st.State = "healthy"
-	st.Description = short(c.card.Description, description)
-	st.Detail = c.transport + " of A2A " + string(c.version) + " at " + c.host
+	defer p.mu.Unlock()
+	if p.o.Now().Sub(p.toldAt) < statusAge {
+		return p.told
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	if c, err := p.refresh(ctx, statusAge); err != nil {
+		st.State, st.Detail = "unhealthy", core.MessageOf(err)
+	} else {
+		st.State, st.Detail = "healthy", c.transport+" of A2A "+string(c.version)+" at "+c.host
+		st.Description = short(c.card.Description, description)
+	}
+	p.told, p.toldAt = st, p.o.Now()
 	return st
 }
 
