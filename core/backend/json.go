@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sutazai/sutazai/core"
+	"github.com/sutazai/sutazai/internal/schema"
 )
 
 // maxDepth bounds how deep a JSON body may be nested: decoding deeper ones costs stack and memory for nothing.
@@ -14,24 +15,8 @@ const maxDepth = 100
 
 // CheckDepth refuses JSON that is nested deeper than anything this server understands. It does not check the syntax.
 func CheckDepth(b []byte) error {
-	depth, inString := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case inString:
-			if c == '\\' {
-				i++
-			} else if c == '"' {
-				inString = false
-			}
-		case c == '"':
-			inString = true
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return core.Errorf(core.CodeInvalid, "the JSON is nested deeper than %d levels", maxDepth)
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
+	if schema.DeeperThan(b, maxDepth) {
+		return core.Errorf(core.CodeInvalid, "the JSON is nested deeper than %d levels", maxDepth)
 	}
 	return nil
 }

@@ -137,24 +137,8 @@ func (c *Checker) Read(v Version, form, root string, raw []byte) ([]byte, error)
 
 // Depth refuses JSON that is nested deeper than any message is. It does not check the syntax.
 func Depth(raw []byte) error {
-	depth, inString := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case inString:
-			if c == '\\' {
-				i++
-			} else if c == '"' {
-				inString = false
-			}
-		case c == '"':
-			inString = true
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return core.Errorf(core.CodeInvalid, "the message is nested deeper than %d levels", maxDepth)
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
+	if schema.DeeperThan(raw, maxDepth) {
+		return core.Errorf(core.CodeInvalid, "the message is nested deeper than %d levels", maxDepth)
 	}
 	return nil
 }
